@@ -1,0 +1,150 @@
+"""Volumes and label maps: an array that knows its geometry."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from oneslice.errors import InputError
+from oneslice.geometry import Array, Geometry
+
+
+class Modality(StrEnum):
+    """What decides how intensities are scaled."""
+
+    CT = "ct"
+    MR = "mr"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A 3D image.
+
+    Args:
+        array: (I, J, K) numbers, in the order of the geometry's axes.
+        geometry: its grid.
+        modality: None if the file does not say.
+        slice_axis: the acquisition's through-plane axis, None if the file does not say.
+        name: what to call it in messages and output names.
+        source: where it was read from.
+
+    Raises:
+        InputError: wrong number of axes, not numeric, NaN or infinite, or constant.
+
+    """
+
+    array: Array
+    geometry: Geometry
+    modality: Modality | None = None
+    slice_axis: int | None = None
+    name: str = "volume"
+    source: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check_grid(self.array, self.geometry, self.name)
+        if not np.isfinite(self.array).all():
+            raise InputError(
+                f"{self.name}: holds NaN or infinite values; replace them (for instance by the "
+                "background's value) and try again"
+            )
+        if self.array.min() == self.array.max():
+            raise InputError(
+                f"{self.name}: every voxel has the same value, there is no image in it"
+            )
+
+    @property
+    def through_plane_axis(self) -> int:
+        """The axis along which slices are counted unless the user says otherwise."""
+        return self.geometry.through_plane_axis if self.slice_axis is None else self.slice_axis
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One labelled organ: its value in the label map, its name, and its colour (RGB, 0 to 255)."""
+
+    value: int
+    name: str
+    color: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        if self.value < 1:
+            raise InputError(f"label values start at 1 (0 is background), not {self.value}")
+
+    @classmethod
+    def unnamed(cls, value: int) -> Structure:
+        """A structure of which only the value is known."""
+        return cls(value, f"label {value}", default_color(value))
+
+
+def default_color(value: int) -> tuple[int, int, int]:
+    """A colour of its own for each value: hues a golden angle apart."""
+    r, g, b = colorsys.hsv_to_rgb((value * 0.61803398875) % 1.0, 0.75, 0.95)
+    return round(255 * r), round(255 * g), round(255 * b)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """Integer labels on a grid, 0 for background.
+
+    Args:
+        array: (I, J, K) non-negative integers (floats that are whole numbers are accepted).
+        geometry: its grid.
+        structures: one entry for each value that may occur; absent ones are added unnamed.
+        name: what to call it in messages.
+
+    """
+
+    array: Array
+    geometry: Geometry
+    structures: tuple[Structure, ...] = field(default=())
+    name: str = "labels"
+
+    def __post_init__(self) -> None:
+        _check_grid(self.array, self.geometry, self.name)
+        object.__setattr__(self, "array", _as_labels(self.array, self.name))
+        known = {s.value: s for s in self.structures}
+        for value in np.unique(self.array):
+            if value:
+                known.setdefault(int(value), Structure.unnamed(int(value)))
+        object.__setattr__(self, "structures", tuple(known[v] for v in sorted(known)))
+
+    def renamed(self, names: dict[str, int]) -> LabelMap:
+        """The same labels with names given by the user, ``{"liver": 1, ...}``.
+
+        Raises:
+            InputError: a label that occurs has no name.
+
+        """
+        by_value = {value: name for name, value in names.items()}
+        present = {int(v) for v in np.unique(self.array)} - {0}
+        if missing := sorted(present - set(by_value)):
+            raise InputError(
+                f"{self.name}: no name for label {', '.join(map(str, missing))}; "
+                f"add it to --names, for instance --names name={missing[0]}"
+            )
+        old = {s.value: s for s in self.structures}
+        structures = (
+            replace(old.get(value, Structure.unnamed(value)), name=name)
+            for value, name in by_value.items()
+        )
+        return replace(self, structures=tuple(structures))
+
+
+def _check_grid(array: Array, geometry: Geometry, name: str) -> None:
+    if array.ndim != 3 or array.shape != geometry.shape:
+        raise InputError(f"{name}: array of shape {array.shape} on a grid of {geometry.shape}")
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+        raise InputError(f"{name}: holds {array.dtype}, not numbers")
+
+
+def _as_labels(array: Array, name: str) -> Array:
+    if not np.isfinite(array).all() or (array < 0).any() or (array != np.round(array)).any():
+        raise InputError(f"{name}: labels must be whole numbers from 0 up; is this the label map?")
+    if array.max(initial=0) > np.iinfo(np.uint16).max:
+        raise InputError(f"{name}: label {array.max()} is above 65535")
+    return array.astype(np.uint8 if array.max(initial=0) < 256 else np.uint16, copy=False)
