@@ -63,7 +63,7 @@ class Geometry:
         origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
         direction: Array | None = None,
     ) -> Geometry:
-        """Build from ITK's terms: spacing and origin in mm, direction (3, 3) with axes as columns."""
+        """Build from ITK's terms: spacing and origin in mm, direction (3, 3) by columns."""
         affine = np.eye(4)
         affine[:3, :3] = (np.eye(3) if direction is None else np.asarray(direction)) * spacing
         affine[:3, 3] = origin

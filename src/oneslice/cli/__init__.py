@@ -1,0 +1,27 @@
+"""The command line: one module per command; heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from oneslice.cli import doctor, models
+from oneslice.errors import OneSliceError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Label one slice of one scan; SAM 2 segments the rest of the study, without training.",
+)
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on stderr and exit code 2."""
+    try:
+        app()
+    except OneSliceError as error:
+        typer.echo(f"oneslice: {error}", err=True)
+        sys.exit(2)
