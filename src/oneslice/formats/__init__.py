@@ -1,0 +1,24 @@
+"""Reading and writing scans and label maps; world coordinates are LPS millimetres."""
+
+from oneslice.formats.atomic import atomic_path, write_text_atomically
+from oneslice.formats.discovery import find_scans
+from oneslice.formats.labels import read_label_map, write_label_map
+from oneslice.formats.reading import read_volume
+from oneslice.formats.regrid import place_on_grid
+from oneslice.formats.sidecar import describe_structures, sidecar_path
+from oneslice.formats.suffixes import Format, native_format, stem_of
+
+__all__ = [
+    "Format",
+    "atomic_path",
+    "describe_structures",
+    "find_scans",
+    "native_format",
+    "place_on_grid",
+    "read_label_map",
+    "read_volume",
+    "sidecar_path",
+    "stem_of",
+    "write_label_map",
+    "write_text_atomically",
+]

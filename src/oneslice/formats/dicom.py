@@ -1,0 +1,148 @@
+"""DICOM series: a folder, a zip archive of one, or one of its files.
+
+Headers are parsed by pydicom. Pixels of classic (single-frame) series are decoded by ITK's GDCM,
+which knows every common compression and applies each slice's own rescale slope and intercept;
+multi-frame objects are read by highdicom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from oneslice.errors import InputError
+from oneslice.formats.dicom_files import (
+    Header,
+    dicom_files,
+    is_scan,
+    opened_zip,
+    pick_series,
+    read_headers,
+)
+from oneslice.formats.image import Image, refuse_colours
+from oneslice.formats.itk import simple_itk
+from oneslice.formats.stack import Plane, stack_planes
+from oneslice.formats.suffixes import suffix_of
+from oneslice.geometry import Array, Geometry
+from oneslice.volume import Modality
+
+_MODALITIES = {"CT": Modality.CT, "MR": Modality.MR}
+
+
+def read_dicom(path: Path, series: str | None = None) -> Image:
+    """Read one series as (columns, rows, slices), float32 in rescaled units.
+
+    Args:
+        path: a folder, a ``.zip``, or one file, which stands for its series in its folder.
+        series: the SeriesInstanceUID to take where there are several.
+
+    Raises:
+        InputError: no series or several, slices that do not make a regular stack, colour, or
+            pixels that cannot be decoded.
+
+    """
+    if suffix_of(path) == ".zip":
+        with opened_zip(path) as folder:
+            return _read_series(dicom_files(folder), series, path)
+    if path.is_dir():
+        return _read_series(dicom_files(path), series, path)
+    own = read_headers([path])
+    if not own or not is_scan(own[0]):
+        raise InputError(f"{path}: is not a DICOM image, or is damaged")
+    return _read_series(dicom_files(path.parent), str(own[0].get("SeriesInstanceUID", "")), path)
+
+
+def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image:
+    headers = pick_series([h for h in read_headers(files) if is_scan(h)], series, path)
+    refuse_colours(path, max(int(h.get("SamplesPerPixel", 1)) for h in headers))
+    multi_frame = [h for h in headers if "NumberOfFrames" in h]
+    if not multi_frame:
+        array, geometry = _read_slices(headers, path)
+    elif len(headers) == 1:
+        array, geometry = _read_multi_frame(headers[0], path)
+    else:
+        raise InputError(f"{path}: {len(headers)} multi-frame objects in one series; give one file")
+    return Image(array, geometry, _MODALITIES.get(headers[0].get("Modality", "")), slice_axis=2)
+
+
+def _read_slices(headers: Sequence[Header], path: Path) -> tuple[Array, Geometry]:
+    order, geometry = stack_planes([_plane(header, path) for header in headers], str(path))
+    array = np.empty(geometry.shape, np.float32, order="F")
+    for k, n in enumerate(order):
+        array[:, :, k] = _pixels(Path(str(headers[n].filename)))
+    return array, geometry
+
+
+def _plane(header: Header, path: Path) -> Plane:
+    try:
+        cosines = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+        cosines /= np.linalg.norm(cosines, axis=1, keepdims=True)
+        rows_apart, columns_apart = (float(value) for value in header.PixelSpacing)
+        thickness = header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0
+        return Plane(
+            position=np.array(header.ImagePositionPatient, float).reshape(3),
+            along_row=cosines[0],
+            along_column=cosines[1],
+            spacing=(columns_apart, rows_apart),
+            size=(int(header.Columns), int(header.Rows)),
+            thickness=abs(float(thickness)),
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: {Path(str(header.filename)).name} does not say where its slice lies "
+            "(position, orientation and pixel spacing); leave it out or convert it to NIfTI"
+        ) from error
+
+
+def _pixels(file: Path) -> Array:
+    """(columns, rows), rescaled."""
+    sitk = simple_itk()
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(file))
+    try:
+        pixels: Array = sitk.GetArrayFromImage(reader.Execute())[0].T
+    except RuntimeError as error:
+        raise _undecodable(file) from error
+    return pixels
+
+
+def _read_multi_frame(header: Header, path: Path) -> tuple[Array, Geometry]:
+    import highdicom
+
+    file = Path(str(header.filename))
+    try:
+        volume = highdicom.imread(file).get_volume(dtype=np.float32)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: its frames cannot be read as one regular volume ({reason}); "
+            "convert it to NIfTI, for instance with dcm2niix"
+        ) from error
+    return from_highdicom(volume.array, volume.affine)
+
+
+def from_highdicom(array: Array, affine: Array) -> tuple[Array, Geometry]:
+    """From highdicom's [slice, row, column] to [column, row, slice]; both are in LPS."""
+    affine = np.asarray(affine)[:, [2, 1, 0, 3]]
+    array = array.transpose(2, 1, 0)
+    return array, Geometry(array.shape, affine)
+
+
+def _undecodable(file: Path) -> InputError:
+    """Say which compression could not be read, if it is that."""
+    import pydicom
+    from pydicom.uid import UID
+
+    try:
+        meta = pydicom.filereader.read_file_meta_info(file)
+        syntax = UID(str(meta.get("TransferSyntaxUID", "")))
+    except (OSError, EOFError, ValueError, AttributeError):
+        syntax = UID("")
+    kind = f" ({syntax.name})" if syntax else ""
+    return InputError(
+        f"{file}: pixels{kind} cannot be decoded; the file is cut short or compressed in an "
+        "unusual way: copy it again, or convert it with gdcmconv --raw"
+    )

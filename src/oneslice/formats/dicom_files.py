@@ -1,0 +1,137 @@
+"""Which files are DICOM, and which series they form."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from oneslice.errors import InputError
+from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
+
+# Objects that refer to scans, or derive from them, and are no scans themselves.
+_NOT_SCANS = frozenset({"DOC", "KO", "PR", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT", "SEG", "SR"})
+_TAGS = [
+    "Columns",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "Modality",
+    "NumberOfFrames",
+    "PixelSpacing",
+    "Rows",
+    "SOPClassUID",
+    "SamplesPerPixel",
+    "SeriesDescription",
+    "SeriesInstanceUID",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+]
+
+Header = Any  # pydicom.Dataset, imported on first use only
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file carries DICOM's mark; other known suffixes are not opened."""
+    if suffix_of(path) in (*VOLUMES, *PICTURES, ".json", ".zip"):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """The DICOM files directly in a folder; where there are none, those anywhere below it."""
+    direct = [file for file in _files(folder) if is_dicom(file)]
+    return direct or [file for file in _files_below(folder) if is_dicom(file)]
+
+
+def _files(folder: Path) -> list[Path]:
+    visible = (file for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted((file for file in visible if file.is_file()), key=natural_key)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return [
+        f for below, _, _ in os.walk(folder) if below != str(folder) for f in _files(Path(below))
+    ]
+
+
+@contextmanager
+def opened_zip(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder with the archive's content.
+
+    Raises:
+        InputError: not a zip archive, damaged, or encrypted.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="oneslice-") as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(folder)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            raise InputError(f"{path}: is not a whole zip archive; copy it again") from error
+        except RuntimeError as error:
+            raise InputError(f"{path}: is encrypted; unpack it and give the folder") from error
+        yield Path(folder)
+
+
+def read_headers(files: Iterable[Path]) -> list[Header]:
+    """The headers of the files that can be parsed, each with its ``filename``."""
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    headers = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for file in files:
+            try:
+                headers.append(pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS))
+            except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError):
+                continue  # a stray file; if it was a slice, the gap in the stack is noticed
+    return headers
+
+
+def is_scan(header: Header) -> bool:
+    """Whether the object is an image, and not made from one."""
+    return "Rows" in header and header.get("Modality") not in _NOT_SCANS
+
+
+def is_segmentation(header: Header) -> bool:
+    """Whether the object is a DICOM SEG."""
+    return bool(header.get("Modality") == "SEG")
+
+
+def pick_series(headers: Sequence[Header], series: str | None, path: Path) -> list[Header]:
+    """The headers of one series.
+
+    Raises:
+        InputError: no images, no such series, or several and none was chosen.
+
+    """
+    by_uid: dict[str, list[Header]] = {}
+    for header in headers:
+        by_uid.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
+    if not by_uid:
+        raise InputError(f"{path}: no DICOM images in it")
+    listing = "; ".join(_describe(uid, members) for uid, members in by_uid.items())
+    if series is not None:
+        if series not in by_uid:
+            raise InputError(f"{path}: has no series {series}, only: {listing}")
+        return by_uid[series]
+    if len(by_uid) > 1:
+        raise InputError(f"{path}: holds {len(by_uid)} series, choose with --series UID: {listing}")
+    return next(iter(by_uid.values()))
+
+
+def _describe(uid: str, headers: Sequence[Header]) -> str:
+    first = headers[0]
+    text = str(first.get("SeriesDescription", "")).strip() or "no description"
+    count = sum(int(header.get("NumberOfFrames") or 1) for header in headers)
+    return f"{uid} ({text}, {first.get('Modality', '?')}, {count} slices)"

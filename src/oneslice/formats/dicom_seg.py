@@ -1,0 +1,73 @@
+"""DICOM segmentation objects (SEG) through highdicom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from oneslice.errors import InputError
+from oneslice.formats.dicom import from_highdicom
+from oneslice.formats.dicom_files import (
+    dicom_files,
+    is_dicom,
+    is_segmentation,
+    pick_series,
+    read_headers,
+)
+from oneslice.geometry import Array, Geometry
+from oneslice.volume import Structure, default_color
+
+
+def find_segmentation(path: Path, series: str | None = None) -> Path | None:
+    """The SEG file at ``path`` or in that folder, None if there is none.
+
+    Raises:
+        InputError: several of them, and ``series`` does not choose one.
+
+    """
+    files = dicom_files(path) if path.is_dir() else [path] if is_dicom(path) else []
+    found = [header for header in read_headers(files) if is_segmentation(header)]
+    if not found:
+        return None
+    chosen = pick_series(found, series, path)
+    if len(chosen) > 1:
+        names = ", ".join(Path(str(header.filename)).name for header in chosen)
+        raise InputError(f"{path}: holds {len(chosen)} segmentations, give one file of: {names}")
+    return Path(str(chosen[0].filename))
+
+
+def read_segmentation(file: Path) -> tuple[Array, Geometry, tuple[Structure, ...]]:
+    """Labels (columns, rows, slices) on the grid that the object's own frames span.
+
+    Frames without labels are usually not stored, so the grid may hold only a part of the scan's
+    slices; ``place_on_grid`` puts it back.
+
+    Raises:
+        InputError: overlapping segments, or frames that do not lie on a regular grid.
+
+    """
+    import highdicom
+
+    try:
+        seg = highdicom.seg.segread(file)
+        volume = seg.get_volume(combine_segments=True, rescale_fractional=False)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{file}: cannot be read as one label map ({reason}); "
+            "export it as non-overlapping labels on the scan's grid, for instance as NIfTI"
+        ) from error
+    array, geometry = from_highdicom(volume.array, volume.affine)
+    return array, geometry, tuple(_structure(seg, number) for number in seg.segment_numbers)
+
+
+def _structure(seg: Any, number: int) -> Structure:
+    import highdicom
+
+    description = seg.get_segment_description(number)
+    stored = description.get("RecommendedDisplayCIELabValue")
+    color = default_color(number)
+    if stored is not None:
+        red, green, blue = highdicom.color.CIELabColor.from_dicom_value(stored).to_rgb(clip=True)
+        color = int(red), int(green), int(blue)
+    return Structure(int(number), str(description.segment_label), color)

@@ -1,0 +1,90 @@
+"""Finds the scans that file names, folders and patterns stand for."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from oneslice.errors import InputError
+from oneslice.formats.dicom_files import is_dicom, is_scan, read_headers
+from oneslice.formats.pictures import pictures_in
+from oneslice.formats.sidecar import has_sidecar
+from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
+
+
+def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
+    """The scans that the patterns name, without duplicates, in the order of their numbers.
+
+    A file is a scan, and several files of one DICOM folder are that folder's. A folder that holds
+    a DICOM series or a stack of pictures is one scan, one with volume files gives each of them,
+    and subfolders are searched likewise. Patterns may hold ``*``, ``?``, ``[...]`` and ``**``.
+    Label maps that oneslice wrote (a sidecar lies beside them), hidden files and zip archives
+    within folders are passed over.
+
+    Raises:
+        InputError: a pattern that gives nothing, or a folder that cannot be read.
+
+    """
+    found: list[Path] = []
+    for pattern in patterns:
+        scans = list(_expand(str(pattern)))
+        if not scans:
+            raise InputError(f"{pattern}: no scan found there")
+        found += scans
+    unique = _series_as_folders(dict.fromkeys(found))
+    folders = {path for path in unique if path.is_dir()}
+    return sorted((path for path in unique if path.parent not in folders), key=natural_key)
+
+
+def _expand(pattern: str) -> Iterator[Path]:
+    path = Path(pattern)
+    if path.is_dir():
+        yield from _in_folder(path)
+    elif path.exists():
+        yield from [] if has_sidecar(path) else [path]
+    elif glob.has_magic(pattern):
+        for match in map(Path, glob.glob(pattern, recursive=True)):  # noqa: PTH207
+            if match.is_dir():
+                yield from _in_folder(match)
+            elif _is_readable(match):
+                yield match
+    else:
+        raise InputError(f"{path}: there is no such file or folder")
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether a file that a pattern happened to match is a scan."""
+    if suffix_of(path) in VOLUMES:
+        return not has_sidecar(path)
+    return suffix_of(path) in (*PICTURES, ".zip") or is_dicom(path)
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if entry.name[0] != ".")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
+    files = [entry for entry in entries if entry.is_file()]
+    volumes = [file for file in files if suffix_of(file) in VOLUMES]
+    if volumes:
+        yield from (file for file in volumes if not has_sidecar(file))
+    elif _holds_series(files) or pictures_in(folder):
+        yield folder
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _in_folder(entry)
+
+
+def _holds_series(files: Iterable[Path]) -> bool:
+    return any(is_scan(header) for f in files if is_dicom(f) for header in read_headers([f]))
+
+
+def _series_as_folders(paths: Iterable[Path]) -> list[Path]:
+    """Replace DICOM files by their folder where several of one folder were named."""
+    paths = list(paths)
+    dicom = {path for path in paths if path.is_file() and is_dicom(path)}
+    per_folder = Counter(path.parent for path in dicom)
+    several = (p.parent if p in dicom and per_folder[p.parent] > 1 else p for p in paths)
+    return list(dict.fromkeys(several))

@@ -1,0 +1,59 @@
+"""What every reader returns: an array with its grid and what the file says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oneslice.errors import InputError
+from oneslice.geometry import Array, Geometry
+from oneslice.volume import Modality
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Values of a file before it is known whether they are intensities or labels.
+
+    Args:
+        array: (I, J, K) numbers.
+        geometry: its grid.
+        modality: None if the file does not say.
+        slice_axis: the through-plane axis, None if the file does not say.
+        header: text fields of the file.
+
+    """
+
+    array: Array
+    geometry: Geometry
+    modality: Modality | None = None
+    slice_axis: int | None = None
+    header: Mapping[str, str] = field(default_factory=dict)
+
+
+def refuse_colours(path: Path, components: int) -> None:
+    """Raise InputError if a voxel holds more than one number."""
+    if components > 1:
+        raise InputError(
+            f"{path}: has {components} values per voxel (colour or vectors); "
+            "save one of them, or a greyscale version, and give that"
+        )
+
+
+def pick_frame(path: Path, count: int, frame: int | None) -> int:
+    """The index of the frame to read from a file that holds ``count`` of them.
+
+    Raises:
+        InputError: there are several and none was chosen, or the choice is out of range.
+
+    """
+    if frame is None and count > 1:
+        raise InputError(
+            f"{path}: holds {count} frames (4D); choose one with --frame 0 to --frame {count - 1}"
+        )
+    chosen = 0 if frame is None else frame
+    if not 0 <= chosen < count:
+        raise InputError(
+            f"{path}: has no frame {chosen}; it holds {count}, counted from 0 to {count - 1}"
+        )
+    return chosen

@@ -1,0 +1,64 @@
+"""Reads and writes label maps with their names and colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from oneslice.errors import InputError
+from oneslice.formats.atomic import atomic_path
+from oneslice.formats.dicom_seg import find_segmentation, read_segmentation
+from oneslice.formats.itk import write_itk
+from oneslice.formats.reading import read_image
+from oneslice.formats.sidecar import read_sidecar
+from oneslice.formats.slicer import segments_to_structures, structures_to_segments
+from oneslice.formats.suffixes import Format, output_format, stem_of
+from oneslice.volume import LabelMap
+
+
+def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
+    """Read a label map from any format that scans come in, or from DICOM SEG.
+
+    Names and colours come from the file (Slicer's ``.seg.nrrd``, DICOM SEG), else from a sidecar
+    ``<stem>.json`` beside it.
+
+    Args:
+        path: a file or folder.
+        series: the SeriesInstanceUID to take from a DICOM folder that holds several.
+
+    Raises:
+        InputError: as ``read_volume``; values that are no labels; overlapping segments.
+
+    """
+    path = Path(path)
+    try:
+        segmentation = find_segmentation(path, series) if path.exists() else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if segmentation is not None:
+        array, geometry, structures = read_segmentation(segmentation)
+        return LabelMap(array, geometry, structures, stem_of(path))
+    image = read_image(path, series=series, palette=True)
+    structures = segments_to_structures(image.header) or read_sidecar(path)
+    return LabelMap(image.array, image.geometry, structures, stem_of(path))
+
+
+def write_label_map(labels: LabelMap, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a label map on its exact grid, compressed, as uint8 or uint16.
+
+    The suffix chooses the format: ``.nii.gz``, ``.nii``, ``.nrrd``, ``.seg.nrrd`` (with names and
+    colours, as 3D Slicer reads them) or ``.mha``. The file is either whole or absent.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: another suffix, the file exists and ``overwrite`` is false, or it cannot be
+            written.
+
+    """
+    target = Path(path)
+    slicer = output_format(target) is Format.SEG_NRRD
+    header = structures_to_segments(labels) if slicer else {}
+    with atomic_path(target, overwrite) as temporary:
+        write_itk(labels.array, labels.geometry, header, temporary)
+    return target

@@ -1,0 +1,84 @@
+"""Reads a scan from whatever it is stored in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from oneslice.errors import InputError
+from oneslice.formats.dicom import read_dicom
+from oneslice.formats.dicom_files import is_dicom
+from oneslice.formats.image import Image, pick_frame
+from oneslice.formats.itk import read_itk
+from oneslice.formats.pictures import pictures_in, read_pictures
+from oneslice.formats.suffixes import PICTURES, VOLUMES, stem_of, suffix_of
+from oneslice.volume import Volume
+
+
+def read_volume(path: str | Path, *, series: str | None = None, frame: int | None = None) -> Volume:
+    """Read a scan.
+
+    Args:
+        path: a NIfTI, NRRD, MetaImage, PNG or TIFF file; a folder, zip archive or file of a DICOM
+            series; or a folder of PNG or TIFF slices.
+        series: the SeriesInstanceUID to take from a DICOM folder that holds several.
+        frame: which 3D image to take from a 4D file, from 0.
+
+    Returns:
+        The volume; its name is the file's or folder's without suffixes.
+
+    Raises:
+        InputError: anything that cannot be read as one greyscale 3D image.
+
+    """
+    path = Path(path)
+    image = read_image(path, series=series, frame=frame)
+    return Volume(
+        image.array, image.geometry, image.modality, image.slice_axis, stem_of(path), path
+    )
+
+
+def read_image(
+    path: Path, *, series: str | None = None, frame: int | None = None, palette: bool = False
+) -> Image:
+    """Read values and grid; ``palette`` takes palette pictures by their indices.
+
+    Raises:
+        InputError: anything that cannot be read as one 3D image of numbers.
+
+    """
+    try:
+        return _read(path, series, frame, palette)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except MemoryError as error:
+        raise InputError(f"{path}: does not fit into memory") from error
+
+
+def _read(path: Path, series: str | None, frame: int | None, palette: bool) -> Image:
+    _check_readable(path)
+    if suffix_of(path) in VOLUMES and not path.is_dir():
+        return read_itk(path, frame)
+    pick_frame(path, 1, frame)
+    if suffix_of(path) in PICTURES or (path.is_dir() and _holds_pictures(path)):
+        return read_pictures(path, palette)
+    if path.is_dir() or suffix_of(path) == ".zip" or is_dicom(path):
+        return read_dicom(path, series)
+    known = ", ".join((*VOLUMES, *PICTURES))
+    raise InputError(f"{path}: is not a known kind of image ({known}, or DICOM)")
+
+
+def _check_readable(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder")
+    if path.is_dir():
+        next(path.iterdir(), None)  # raises OSError where it is not allowed
+        return
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise InputError(f"{path}: the file is empty")
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether a folder is a stack of pictures; a DICOM series with previews is none."""
+    direct = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
+    return bool(pictures_in(folder)) and not any(is_dicom(file) for file in direct)

@@ -1,0 +1,81 @@
+"""File names: suffixes, stems, and the order in which people number files."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from oneslice.errors import InputError
+
+PICTURES = (".png", ".tif", ".tiff")
+VOLUMES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
+_KNOWN = (*VOLUMES, *PICTURES, ".dcm", ".zip", ".json")
+
+
+class Format(StrEnum):
+    """What a label map can be written as."""
+
+    NIFTI = "nifti"
+    NRRD = "nrrd"
+    SEG_NRRD = "seg.nrrd"
+    MHA = "mha"
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of files in this format, with its dot."""
+        return ".nii.gz" if self is Format.NIFTI else f".{self.value}"
+
+
+_FORMATS = {
+    ".nii.gz": Format.NIFTI,
+    ".nii": Format.NIFTI,
+    ".seg.nrrd": Format.SEG_NRRD,
+    ".nrrd": Format.NRRD,
+    ".nhdr": Format.NRRD,
+    ".mha": Format.MHA,
+    ".mhd": Format.MHA,
+}
+_TWO_FILES = (".nhdr", ".mhd")
+
+
+def suffix_of(path: Path) -> str:
+    """The known suffix a file name ends with (``.nii.gz`` whole, lower case), else ``""``."""
+    name = path.name.lower()
+    return next((s for s in _KNOWN if name.endswith(s) and name != s), "")
+
+
+def stem_of(path: Path) -> str:
+    """The name without its known suffix; a folder's name whole."""
+    suffix = "" if path.is_dir() else suffix_of(path)
+    return path.name[: len(path.name) - len(suffix)]
+
+
+def native_format(path: str | Path) -> Format:
+    """The format in which a scan's labels are written unless the user asks for another.
+
+    The scan's own format; NIfTI for DICOM and pictures.
+    """
+    scan = Path(path)
+    found = Format.NIFTI if scan.is_dir() else _FORMATS.get(suffix_of(scan), Format.NIFTI)
+    return Format.NRRD if found is Format.SEG_NRRD else found
+
+
+def output_format(path: Path) -> Format:
+    """The format that an output's suffix asks for.
+
+    Raises:
+        InputError: a suffix that label maps are not written to.
+
+    """
+    suffix = suffix_of(path)
+    if suffix not in _FORMATS or suffix in _TWO_FILES:
+        known = ", ".join(s for s in _FORMATS if s not in _TWO_FILES)
+        raise InputError(f"{path}: cannot write this kind of file; end its name with {known}")
+    return _FORMATS[suffix]
+
+
+def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
+    """Sort key under which ``slice2`` comes before ``slice10``."""
+    parts = re.split(r"(\d+)", str(path).lower())
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
