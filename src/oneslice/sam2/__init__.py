@@ -1,0 +1,1 @@
+"""SAM 2: checkpoints and the engine that runs them."""
