@@ -114,7 +114,7 @@ def _unreachable(model: OfficialModel) -> OfflineError:
 
 def _fetch(model: OfficialModel) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError
 
     try:
         for name in FILES:
@@ -126,8 +126,8 @@ def _fetch(model: OfficialModel) -> Path:
             f"the hub refuses {model.repository} at revision {model.revision}: try again later, or "
             + by_hand(model)
         ) from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
+    except (HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise ModelError(f"the disk of {cache_folder()} is full: make room there") from error
         raise _unreachable(model) from error
     return Path(path).parent

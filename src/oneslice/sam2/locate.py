@@ -26,6 +26,7 @@ class Location:
 
     Attributes:
         name: The short name, or the name of the folder or file.
+        reference: What to pass to find it again from anywhere: the short name or the full path.
         source: What the name stands for, in words.
         path: A folder in transformers' format, or a file in the format of Meta's code.
         licence: The licence of the weights, where it is known.
@@ -33,6 +34,7 @@ class Location:
     """
 
     name: str
+    reference: str
     source: str
     path: Path
     licence: str | None = None
@@ -54,7 +56,7 @@ def locate(name_or_path: str | Path, *, offline: bool = False) -> Location:
     if isinstance(name_or_path, Path):
         return _locate_path(name_or_path.expanduser())
     if name_or_path.lower() == MINI:
-        return Location(MINI, "shipped with oneslice", MINI_FOLDER, LICENCE)
+        return Location(MINI, MINI, "shipped with oneslice", MINI_FOLDER, LICENCE)
     official = official_model(name_or_path)
     if official is not None:
         return _locate_official(official, offline)
@@ -64,11 +66,25 @@ def locate(name_or_path: str | Path, *, offline: bool = False) -> Location:
     raise _unknown(name_or_path)
 
 
+def require_official(name: str) -> OfficialModel:
+    """The official checkpoint of that name.
+
+    Raises:
+        ModelError: If there is none.
+    """
+    official = official_model(name)
+    if official is not None:
+        return official
+    if name.lower() == MINI:
+        raise ModelError(f"{MINI} is part of oneslice and needs no download: use it as it is")
+    raise _unknown(name)
+
+
 def _locate_official(model: OfficialModel, offline: bool) -> Location:
     folder = hub.cached_folder(model)
     if folder is not None:
         source = f"{model.repository} at revision {model.revision}"
-        return Location(model.name, source, folder, LICENCE, model)
+        return Location(model.name, model.name, source, folder, LICENCE, model)
     if offline:
         raise OfflineError(
             f"{model.name} is not downloaded and offline mode forbids it: run `oneslice models "
@@ -86,7 +102,7 @@ def _locate_path(path: Path) -> Location:
         path = path.parent
     kind = "folder in transformers' format" if path.is_dir() else "file of weights"
     path = path.resolve()
-    return Location(path.name if path.is_dir() else path.stem, kind, path)
+    return Location(path.name if path.is_dir() else path.stem, str(path), kind, path)
 
 
 def _unknown(name: str) -> ModelError:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 MINI = "mini"
 MINI_FOLDER = Path(__file__).resolve().parents[1] / "checkpoints" / "mini"
+MINI_PARAMETERS = 1_713_856
 LICENCE = "Apache-2.0"
 
 

@@ -1,0 +1,29 @@
+"""Facts as a table of two columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def print_facts(facts: Mapping[str, Any], title: str | None = None) -> None:
+    """Print names and values; long values are folded, never cut."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, title=title, title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, _in_words(value))
+    Console().print(table, highlight=False, markup=False)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return ", ".join(str(each) for each in value) or "none"
+    return "unknown" if value is None else str(value)
