@@ -14,6 +14,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) -e '.[dev]'
+	$(PIP) setuptools wheel hydra-core iopath tqdm
+	SAM2_BUILD_CUDA=0 $(PIP) --no-build-isolation --no-deps sam2==1.1.0
 	touch $@
 
 demo: $(VENV)/installed
