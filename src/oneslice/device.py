@@ -1,0 +1,32 @@
+"""Where the network runs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import torch
+
+from oneslice.errors import InputError
+
+
+class Device(StrEnum):
+    """AUTO takes the first of CUDA, MPS and CPU that is there."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+def resolve(device: Device) -> torch.device:
+    """The device to run on.
+
+    Raises:
+        InputError: it is asked for by name and is not there.
+    """
+    there = {Device.CUDA: torch.cuda.is_available(), Device.MPS: torch.backends.mps.is_available()}
+    if device is Device.AUTO:
+        device = next((d for d, available in there.items() if available), Device.CPU)
+    elif not there.get(device, True):
+        raise InputError(f"no {device.value} device here; use --device cpu or --device auto")
+    return torch.device(device.value)

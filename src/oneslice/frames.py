@@ -1,0 +1,153 @@
+"""From a volume's slices to the network's square frames, and from its logits back to slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from oneslice.errors import InputError
+from oneslice.geometry import Array, SliceView
+from oneslice.volume import Modality, Volume
+
+# Level and width in Hounsfield units, the usual radiology presets.
+CT_PRESETS = {
+    "soft-tissue": (40.0, 400.0),
+    "lung": (-600.0, 1500.0),
+    "bone": (400.0, 1800.0),
+    "brain": (40.0, 80.0),
+    "liver": (60.0, 160.0),
+    "mediastinum": (50.0, 350.0),
+}
+_MR_PERCENTILES = (0.5, 99.5)
+_AIR = -500.0  # Hounsfield units below which only a CT reaches
+
+
+@dataclass(frozen=True)
+class Window:
+    """The intensities that become black and white.
+
+    Raises:
+        InputError: the window is empty.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise InputError(f"the window {self.low:g} to {self.high:g} is empty: low must be less")
+
+    @classmethod
+    def parse(cls, text: str) -> Window:
+        """A CT preset's name, or ``LOW,HIGH`` in the scan's intensities."""
+        if text in CT_PRESETS:
+            level, width = CT_PRESETS[text]
+            return cls(level - width / 2, level + width / 2)
+        try:
+            low, high = (float(part) for part in text.split(","))
+        except ValueError:
+            presets = ", ".join(CT_PRESETS)
+            raise InputError(f"window {text!r}: give LOW,HIGH or one of {presets}") from None
+        return cls(low, high)
+
+    @classmethod
+    def of(cls, volume: Volume, modality: Modality | None = None) -> Window:
+        """Soft tissue for CT, else the percentiles 0.5 and 99.5 of the whole volume."""
+        if (modality or volume.modality or _guess_modality(volume)) is Modality.CT:
+            return cls.parse("soft-tissue")
+        low, high = np.percentile(volume.array, _MR_PERCENTILES)
+        if low == high:  # a bright spot in an empty volume
+            low, high = volume.array.min(), volume.array.max()
+        return cls(float(low), float(high))
+
+    def apply(self, array: Array) -> Array:
+        """Intensities to [0, 1], float32."""
+        scaled = (array.astype(np.float32) - self.low) / (self.high - self.low)
+        return np.clip(scaled, 0, 1)
+
+
+def _guess_modality(volume: Volume) -> Modality:
+    return Modality.CT if volume.array.min() < _AIR else Modality.OTHER
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Fits a slice into a square frame with its physical proportions, centred, black around.
+
+    Args:
+        rows, columns: pixels of the slice.
+        row_mm, column_mm: distance between rows and between columns.
+        size: side of the frame in pixels.
+    """
+
+    rows: int
+    columns: int
+    row_mm: float
+    column_mm: float
+    size: int
+
+    @property
+    def _inner(self) -> tuple[int, int]:
+        height, width = self.rows * self.row_mm, self.columns * self.column_mm
+        scale = self.size / max(height, width)
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    @property
+    def _corner(self) -> tuple[int, int]:
+        height, width = self._inner
+        return (self.size - height) // 2, (self.size - width) // 2
+
+    def fit(self, x: Tensor) -> Tensor:
+        """(C, rows, columns) to (C, S, S), by antialiased bilinear interpolation."""
+        height, width = self._inner
+        top, left = self._corner
+        inner = _interpolate(x, (height, width))
+        padding = (left, self.size - width - left, top, self.size - height - top)
+        return F.pad(inner, padding)
+
+    def fit_mask(self, masks: Tensor) -> Tensor:
+        """Masks (K, rows, columns), 0 or 1, to (K, S, S); one that is not empty stays so."""
+        soft = self.fit(masks.float())
+        peak = soft.amax((1, 2), keepdim=True)
+        return ((soft >= peak.clamp(max=1) * 0.5) & (peak > 0)).float()
+
+    def restore(self, logits: Tensor) -> Tensor:
+        """Logits (K, s, s) of a frame, at any resolution, to (K, rows, columns) of the slice."""
+        height, width = self._inner
+        top, left = self._corner
+        full = _interpolate(logits, (self.size, self.size))
+        inner = full[:, top : top + height, left : left + width]
+        return _interpolate(inner, (self.rows, self.columns))
+
+
+def _interpolate(x: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(x.shape[-2:]) == size:
+        return x
+    return F.interpolate(x[None], size=size, mode="bilinear", align_corners=False, antialias=True)[
+        0
+    ]
+
+
+class Frames(Sequence[Tensor]):
+    """The slices of a volume as frames (1, S, S) in [0, 1], made when asked for."""
+
+    def __init__(self, volume: Volume, view: SliceView, window: Window, size: int) -> None:
+        self._slices = view.to_slices(volume.array)
+        self._window = window
+        _, row_mm, column_mm = view.spacing(volume.geometry)
+        _, rows, columns = self._slices.shape
+        self.slice_shape = (rows, columns)
+        self.letterbox = Letterbox(rows, columns, row_mm, column_mm, size)
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        """The frame of one slice."""
+        image = torch.from_numpy(self._window.apply(self._slices[index]))
+        return self.letterbox.fit(image[None])

@@ -1,0 +1,132 @@
+"""The pool of augmented supports that query slices are matched to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oneslice.augment import AugmentationParameters, AugmentationPolicy, augment, draw, jitter, warp
+from oneslice.errors import InputError
+from oneslice.frames import Frames, Window
+from oneslice.geometry import Array
+from oneslice.support import Support
+from oneslice.volume import Structure
+
+
+@dataclass(frozen=True)
+class Augmentations:
+    """How many augmented copies of each labelled slice join it in the pool.
+
+    Args:
+        count: copies in all, or for each query slice.
+        per_query: the paper's N_T: ``count`` copies for each query slice.
+    """
+
+    count: int = 16
+    per_query: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Augmentations:
+        """``16``: sixteen copies; ``2x``: two for each query slice, as in the paper."""
+        number = text.removesuffix("x")
+        if not number.isdecimal():
+            raise InputError(f"augmentations {text!r}: give a number, or 2x for 2 per query slice")
+        return cls(int(number), per_query=number != text)
+
+    def __str__(self) -> str:
+        return f"{self.count}x" if self.per_query else str(self.count)
+
+    def pool_size(self, query_slices: int) -> int:
+        """Pool entries for each labelled slice, itself included."""
+        return 1 + self.count * (query_slices if self.per_query else 1)
+
+
+@dataclass(frozen=True)
+class LabelledSlice:
+    """One support slice on the network's grid: image (1, S, S), masks (K, S, S), where from."""
+
+    image: Tensor
+    masks: Tensor
+    scan: str
+    index: int
+
+
+class SupportPool(Sequence[Tensor]):
+    """Augmented supports, computed when asked for.
+
+    Args:
+        slices: the labelled slices.
+        size: entries for each of them; the first is the slice itself.
+        policy: the strength of the augmentations.
+        seed: each labelled slice gets its own augmentations, the same for the same seed.
+    """
+
+    def __init__(
+        self, slices: Sequence[LabelledSlice], size: int, policy: AugmentationPolicy, seed: int
+    ) -> None:
+        self._slices = slices
+        self._size = size
+        self._drawn = [
+            draw(size, policy, torch.Generator().manual_seed(seed * 1000 + number))
+            for number in range(len(slices))
+        ]
+
+    def __len__(self) -> int:
+        return len(self._slices) * self._size
+
+    def _entry(self, index: int) -> tuple[LabelledSlice, AugmentationParameters, int]:
+        number, copy = divmod(index, self._size)
+        return self._slices[number], self._drawn[number].select(torch.tensor([copy])), copy
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        """The image (1, S, S) of one entry."""
+        source, parameters, copy = self._entry(index)
+        if copy == 0:
+            return source.image
+        return jitter(warp(source.image[None], parameters), parameters)[0]
+
+    def masks(self, index: int) -> Tensor:
+        """The masks (K, S, S) of one entry."""
+        source, parameters, copy = self._entry(index)
+        if copy == 0:
+            return source.masks
+        return augment(source.image[None], source.masks[None], parameters)[1][0]
+
+    def eligible(self) -> Tensor:
+        """(P, K): whether entry p shows structure k."""
+        return torch.stack([self.masks(index).flatten(1).any(1) for index in range(len(self))])
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Where an entry comes from and how it was augmented."""
+        source, parameters, copy = self._entry(index)
+        origin = {"scan": source.scan, "slice": source.index}
+        return origin | ({"augmentation": parameters.describe(0)} if copy else {})
+
+
+def labelled_slices(
+    support: Support,
+    structures: Sequence[Structure],
+    directions: Array,
+    window: Window | None,
+    size: int,
+) -> list[LabelledSlice]:
+    """The labelled slices of a support, read along ``directions``, on a grid of side ``size``."""
+    view = support.view_along(directions)
+    frames = Frames(support.image, view, window or Window.of(support.image), size)
+    labels = view.to_slices(support.labels.array)
+    found = []
+    for position in np.flatnonzero(labels.any((1, 2))):
+        masks = frames.letterbox.fit_mask(structure_masks(labels[position], structures))
+        index = view.file_index(support.image.geometry, int(position))
+        found.append(LabelledSlice(frames[position], masks, support.image.name, index))
+    return found
+
+
+def structure_masks(labels: Array, structures: Sequence[Structure]) -> Tensor:
+    """One mask (K, rows, columns), 0 or 1, for each structure of a slice of labels."""
+    return torch.stack([torch.from_numpy(labels == s.value) for s in structures]).float()

@@ -1,0 +1,64 @@
+"""Supports made ready once for many query scans: the pool, its features, memories and matcher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oneslice.clock import Stopwatch
+from oneslice.encoded import EncodedFrames
+from oneslice.geometry import Array
+from oneslice.matching import Descriptor, Matcher
+from oneslice.pool import SupportPool, labelled_slices
+from oneslice.propagation import MemoryBank
+from oneslice.sam2.engine import Engine
+from oneslice.settings import Settings
+from oneslice.support import Support, all_structures
+from oneslice.volume import Structure
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSupports:
+    """Everything about the supports that does not depend on the query.
+
+    Args:
+        supports: where it came from.
+        structures: the K structures.
+        pool: the augmented supports.
+        matcher: assigns them to query slices.
+        bank: their memories.
+        directions: (3, 3), along which slices, rows and columns are read, in LPS.
+    """
+
+    supports: tuple[Support, ...]
+    structures: tuple[Structure, ...]
+    pool: SupportPool
+    matcher: Matcher
+    bank: MemoryBank
+    directions: Array
+
+
+def prepare(
+    engine: Engine,
+    descriptor: Descriptor,
+    supports: Sequence[Support],
+    settings: Settings,
+    pool_size: int,
+    clock: Stopwatch,
+) -> PreparedSupports:
+    """Augment, describe and make ready ``pool_size`` copies of each labelled slice."""
+    supports = tuple(supports)
+    structures = all_structures(supports)
+    directions = supports[0].directions
+    slices = [
+        labelled
+        for support in supports
+        for labelled in labelled_slices(
+            support, structures, directions, settings.window, engine.image_size
+        )
+    ]
+    pool = SupportPool(slices, pool_size, settings.policy, settings.seed)
+    encoded = EncodedFrames(engine, pool, settings.feature_budget, clock)
+    matcher = Matcher(descriptor, encoded, pool.eligible())
+    bank = MemoryBank(engine, pool, encoded)
+    return PreparedSupports(supports, structures, pool, matcher, bank, directions)

@@ -1,0 +1,161 @@
+"""The Segmenter: one labelled slice in, segmented scans out."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import oneslice
+from oneslice.clock import Stopwatch
+from oneslice.device import Device, resolve
+from oneslice.errors import InputError, OneSliceError
+from oneslice.formats import read_volume
+from oneslice.geometry import SliceView, aligned_view, matching_axis
+from oneslice.matching import make_descriptor
+from oneslice.prepared import PreparedSupports, prepare
+from oneslice.run import Progress, ScanRun
+from oneslice.sam2.checkpoints import load_model
+from oneslice.sam2.engine import Engine
+from oneslice.segmentation import Segmentation
+from oneslice.settings import Settings
+from oneslice.support import Support
+from oneslice.volume import LabelMap, Volume
+
+_Key = tuple[tuple[Support, ...], int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scan of a batch: a segmentation or an error."""
+
+    scan: Volume | Path
+    segmentation: Segmentation | None
+    error: OneSliceError | None
+
+
+class Segmenter:
+    """Segments scans from labelled slices with one SAM 2 checkpoint, without training.
+
+    Args:
+        model: ``mini``, the short name of a downloaded checkpoint, a folder or a file.
+        device: where to run.
+        settings: how to segment.
+        image_size: side of the network's input, a multiple of 32; None: the checkpoint's own.
+        offline: never use the network.
+
+    Raises:
+        ModelError: the checkpoint is unknown, missing or corrupt.
+        OfflineError: something must be downloaded first.
+        InputError: the device is not there, or an option cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "mini",
+        device: Device | str = Device.AUTO,
+        settings: Settings | None = None,
+        *,
+        image_size: int | None = None,
+        offline: bool = False,
+    ) -> None:
+        self.settings = settings or Settings()
+        target = resolve(Device(device))
+        network, self.checkpoint = load_model(
+            model, offline=offline, image_size=image_size, device=target
+        )
+        self._engine = Engine(network)
+        self._descriptor = make_descriptor(self.settings.metric, offline)
+        self._prepared: tuple[_Key, PreparedSupports] | None = None
+
+    def segment(
+        self,
+        scan: Volume | str | Path,
+        support: Support | Sequence[Support],
+        *,
+        axis: int | None = None,
+        progress: Progress | None = None,
+    ) -> Segmentation:
+        """Segment every slice of a scan.
+
+        Args:
+            scan: a volume, or a path to read it from.
+            support: labelled slices of one scan, or of several.
+            axis: the slice axis of the scan; None: the one that fits the support.
+            progress: called with (slices done, slices in all).
+
+        Returns:
+            Labels on the scan's own grid. If the scan is a support's own, its labelled slices are
+            kept as given.
+        """
+        supports = (support,) if isinstance(support, Support) else tuple(support)
+        volume = scan if isinstance(scan, Volume) else read_volume(scan)
+        clock = Stopwatch()
+        view = query_view(volume, supports[0], axis)
+        with clock.stage("supports"):
+            prepared = self._prepare(supports, volume.geometry.shape[view.axes[0]], clock)
+        run = ScanRun(self._engine, volume, view, prepared, self.settings, clock)
+        labels, certainty = run.segment(progress or _silent)
+        record = {"oneslice": oneslice.__version__} | self._environment() | run.record()
+        return Segmentation(
+            LabelMap(labels, volume.geometry, prepared.structures, volume.name),
+            certainty,
+            view.axes[0],
+            record,
+        )
+
+    def _environment(self) -> dict[str, Any]:
+        versions = {name: version(name) for name in ("torch", "transformers", "numpy", "SimpleITK")}
+        return {
+            "versions": {"python": platform.python_version()} | versions,
+            "device": str(self._engine.device),
+            "checkpoint": {"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
+            "image_size": self._engine.image_size,
+            "settings": self.settings.describe(),
+        }
+
+    def segment_many(
+        self,
+        scans: Iterable[Volume | str | Path],
+        support: Support | Sequence[Support],
+        *,
+        progress: Progress | None = None,
+    ) -> Iterator[Outcome]:
+        """Segment scans one after another; a scan that fails does not stop the others."""
+        for item in scans:
+            scan = item if isinstance(item, Volume) else Path(item)
+            try:
+                yield Outcome(scan, self.segment(scan, support, progress=progress), None)
+            except OneSliceError as error:
+                yield Outcome(scan, None, error)
+
+    def _prepare(
+        self, supports: tuple[Support, ...], query_slices: int, clock: Stopwatch
+    ) -> PreparedSupports:
+        """The supports made ready; the last ones are kept for the next scan."""
+        size = self.settings.augmentations.pool_size(query_slices)
+        key = (supports, size)  # supports are compared by identity
+        if self._prepared is None or self._prepared[0] != key:
+            ready = prepare(self._engine, self._descriptor, supports, self.settings, size, clock)
+            self._prepared = key, ready
+        return self._prepared[1]
+
+
+def query_view(volume: Volume, support: Support, axis: int | None) -> SliceView:
+    """How the query is read so that it shows the patient as the support does.
+
+    Raises:
+        InputError: there is no such axis.
+    """
+    if axis is None:
+        axis = matching_axis(volume.geometry, volume.through_plane_axis, support.directions)
+    elif axis not in (0, 1, 2):
+        raise InputError(f"axis must be 0, 1 or 2, not {axis}")
+    return aligned_view(volume.geometry, axis, support.directions)
+
+
+def _silent(done: int, total: int) -> None:
+    """Report nothing."""

@@ -1,0 +1,70 @@
+"""The choices that make a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from oneslice.augment import AugmentationPolicy
+from oneslice.errors import InputError
+from oneslice.frames import Window
+from oneslice.matching import Metric
+from oneslice.pool import Augmentations
+from oneslice.propagation import Strategy
+from oneslice.volume import Modality
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How scans are segmented; the defaults are meant to be left alone.
+
+    Args:
+        strategy: how memories flow over the slices.
+        metric: how supports are matched to slices.
+        augmentations: how many augmented copies of each labelled slice are made.
+        policy: how far the augmentations go.
+        presence: the object score (a logit) above which a structure is present on a slice.
+        min_fragment: components smaller than this fraction of their structure's largest one are
+            removed; 0 keeps all.
+        window: intensities shown as black and white, for supports and queries; None: by modality.
+        modality: overrides what the files say.
+        seed: the same seed gives the same result.
+        memory: MiB for encoder features that are kept instead of computed again.
+    """
+
+    strategy: Strategy = Strategy.PAIRWISE
+    metric: Metric = Metric.ENCODER
+    augmentations: Augmentations = field(default_factory=Augmentations)
+    policy: AugmentationPolicy = field(default_factory=AugmentationPolicy)
+    presence: float = 0.0
+    min_fragment: float = 0.0
+    window: Window | None = None
+    modality: Modality | None = None
+    seed: int = 0
+    memory: int = 1024
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_fragment <= 1:
+            raise InputError(f"min_fragment is a fraction from 0 to 1, not {self.min_fragment}")
+        if self.memory < 1:
+            raise InputError(f"memory must be at least 1 MiB, not {self.memory}")
+
+    @property
+    def feature_budget(self) -> int:
+        """Bytes for the features of supports, and as many for those of the query."""
+        return self.memory * 2**20 // 2
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as plain values for a record."""
+        window = None if self.window is None else [self.window.low, self.window.high]
+        return {
+            "strategy": self.strategy.value,
+            "metric": self.metric.value,
+            "augmentations": str(self.augmentations),
+            "policy": vars(self.policy),
+            "presence": self.presence,
+            "min_fragment": self.min_fragment,
+            "window": window,
+            "modality": self.modality,
+            "seed": self.seed,
+        }

@@ -1,0 +1,117 @@
+"""Supports: the labelled slices of a scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from oneslice.errors import InputError
+from oneslice.formats import place_on_grid, read_label_map, read_volume
+from oneslice.geometry import Array, SliceView, aligned_view, canonical_view
+from oneslice.volume import LabelMap, Structure, Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Support:
+    """A scan of which at least one slice is labelled.
+
+    Args:
+        image: the scan.
+        labels: on the image's grid, 0 wherever nothing is labelled.
+        axis: the slice axis; None: the axis along which only one slice is labelled if there is
+            just one such axis, else the image's through-plane axis.
+
+    Raises:
+        InputError: labels on another grid, nothing labelled, or no such axis.
+    """
+
+    image: Volume
+    labels: LabelMap
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        if difference := self.image.geometry.difference(self.labels.geometry):
+            raise InputError(
+                f"{self.labels.name}: not on the grid of {self.image.name} ({difference}); "
+                "label the support image itself, or resample the labels onto it"
+            )
+        if not self.labels.array.any():
+            raise InputError(f"{self.labels.name}: no slice is labelled, every voxel is 0")
+        axis = self._labelled_axis() if self.axis is None else self.axis
+        if axis not in (0, 1, 2):
+            raise InputError(f"axis must be 0, 1 or 2, not {axis}")
+        object.__setattr__(self, "axis", axis)
+
+    @classmethod
+    def load(
+        cls,
+        image: str | Path,
+        labels: str | Path,
+        *,
+        names: dict[str, int] | None = None,
+        axis: int | None = None,
+        series: str | None = None,
+        frame: int | None = None,
+    ) -> Support:
+        """Read the scan and its label map; ``names`` maps structure names to label values."""
+        label_map = read_label_map(labels)
+        if names:
+            label_map = label_map.renamed(names)
+        volume = read_volume(image, series=series, frame=frame)
+        return cls(volume, place_on_grid(label_map, volume.geometry), axis)
+
+    def _labelled_axis(self) -> int:
+        thin = [axis for axis in range(3) if self._labelled_along(axis).sum() == 1]
+        long = [axis for axis in thin if self.image.geometry.shape[axis] > 1]
+        return long[0] if len(long) == 1 else self.image.through_plane_axis
+
+    def _labelled_along(self, axis: int) -> Array:
+        others = tuple(a for a in range(3) if a != axis)
+        return np.asarray(self.labels.array.any(axis=others))
+
+    @cached_property
+    def view(self) -> SliceView:
+        """How the scan is read as slices."""
+        assert self.axis is not None
+        return canonical_view(self.image.geometry, self.axis)
+
+    @property
+    def directions(self) -> Array:
+        """(3, 3): the LPS directions along which slices, rows and columns advance."""
+        return self.view.directions(self.image.geometry)
+
+    def view_along(self, directions: Array) -> SliceView:
+        """How the scan is read when another support sets the directions."""
+        assert self.axis is not None
+        return aligned_view(self.image.geometry, self.axis, directions)
+
+    @cached_property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures that are labelled somewhere."""
+        present = set(np.unique(self.labels.array).tolist())
+        return tuple(s for s in self.labels.structures if s.value in present)
+
+    def is_of(self, scan: Volume) -> bool:
+        """Whether the scan is the support's own."""
+        same_grid = scan.geometry.difference(self.image.geometry) is None
+        return same_grid and np.array_equal(scan.array, self.image.array)
+
+
+def all_structures(supports: tuple[Support, ...]) -> tuple[Structure, ...]:
+    """The structures of several supports, by value.
+
+    Raises:
+        InputError: two supports give one value different names.
+    """
+    merged: dict[int, Structure] = {}
+    for structure in (s for support in supports for s in support.structures):
+        known = merged.setdefault(structure.value, structure)
+        if known.name != structure.name:
+            raise InputError(
+                f"label {structure.value} is {known.name!r} in one support and "
+                f"{structure.name!r} in another; give the same --names to all"
+            )
+    return tuple(merged[value] for value in sorted(merged))
