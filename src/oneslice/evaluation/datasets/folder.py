@@ -1,0 +1,125 @@
+"""Any folder of image and label pairs, so that people can measure on their own study."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from oneslice.errors import InputError
+from oneslice.evaluation.datasets.base import Case, Dataset, LabelledStack
+from oneslice.evaluation.protocol import even_cuts, folds
+from oneslice.formats import read_label_map, read_volume, stem_of
+from oneslice.formats.suffixes import VOLUMES, natural_key, suffix_of
+from oneslice.geometry import Array, SliceView, aligned_view, canonical_view, matching_axis
+from oneslice.volume import Structure, Volume
+
+LOOKED_FOR = (
+    "<case>/image.* with <case>/label.*; images/<case>.* with labels/<case>.*; or "
+    "<case>.* with <case>_label.* (NIfTI, NRRD or MetaImage)"
+)
+_LABEL_ENDING = "_label"
+_Pair = tuple[Path, Path]
+
+
+def open_folder(root: Path, parts: int | None = None) -> Dataset:
+    """The pairs in a folder; each fold is supported by the next scan.
+
+    Args:
+        root: the folder.
+        parts: how many folds; None: one for each scan (leave one out).
+
+    Raises:
+        InputError: none of the layouts, an image without its labels, fewer than two pairs, or
+            nothing labelled.
+
+    """
+    pairs = _find_pairs(root)
+    if len(pairs) < 2:
+        raise InputError(
+            f"{root}: {len(pairs)} image and label pairs found, two or more are needed; "
+            f"looked for {LOOKED_FOR}"
+        )
+    directions = _reading_directions(read_volume(next(iter(pairs.values()))[0]))
+    cases = {
+        name: Case(name, files, partial(_read, files, directions)) for name, files in pairs.items()
+    }
+    cuts = even_cuts(len(pairs), parts or len(pairs))
+    return Dataset(root.name, "pairs", _structures(pairs), tuple(pairs), cases, folds(cuts))
+
+
+def _find_pairs(root: Path) -> dict[str, _Pair]:
+    """Image and label of each case, in the order of the numbers in their names."""
+    layouts = _case_folders(root), _twin_folders(root), _named_labels(root)
+    return next((pairs for pairs in layouts if pairs), {})
+
+
+def _case_folders(root: Path) -> dict[str, _Pair]:
+    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=natural_key)
+    found = {folder.name: _by_stem(folder) for folder in folders}
+    return {
+        name: (files["image"], _label(files, "label", files["image"]))
+        for name, files in found.items()
+        if "image" in files
+    }
+
+
+def _twin_folders(root: Path) -> dict[str, _Pair]:
+    images, labels = _by_stem(root / "images"), _by_stem(root / "labels")
+    return {name: (image, _label(labels, name, image)) for name, image in images.items()}
+
+
+def _named_labels(root: Path) -> dict[str, _Pair]:
+    files = _by_stem(root)
+    labels = {name for name in files if name.endswith(_LABEL_ENDING)}
+    if not labels:
+        return {}
+    return {
+        name: (image, _label(files, name + _LABEL_ENDING, image))
+        for name, image in files.items()
+        if name not in labels
+    }
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """The volume files of a folder by name without suffix, in the order of their numbers."""
+    if not folder.is_dir():
+        return {}
+    files = (p for p in folder.iterdir() if suffix_of(p) in VOLUMES and p.name[0] != ".")
+    return {stem_of(p): p for p in sorted(files, key=natural_key)}
+
+
+def _label(files: dict[str, Path], name: str, image: Path) -> Path:
+    if name not in files:
+        raise InputError(f"{image}: its label map {name} is missing")
+    return files[name]
+
+
+def _structures(pairs: dict[str, _Pair]) -> tuple[Structure, ...]:
+    """Every structure that is labelled in some case."""
+    found: dict[int, Structure] = {}
+    for _, label in pairs.values():
+        labels = read_label_map(label)
+        found |= {s.value: s for s in labels.structures if (labels.array == s.value).any()}
+    if not found:
+        raise InputError("every label map is empty: no structure to segment")
+    return tuple(found[value] for value in sorted(found))
+
+
+def _reading_directions(volume: Volume) -> Array:
+    """(3, 3): how the first scan is read; the others are read alike."""
+    view = canonical_view(volume.geometry, volume.through_plane_axis)
+    return view.directions(volume.geometry)
+
+
+def _read(files: _Pair, directions: Array) -> LabelledStack:
+    volume, labels = read_volume(files[0]), read_label_map(files[1])
+    if difference := volume.geometry.difference(labels.geometry):
+        raise InputError(f"{files[1]}: not on the grid of {files[0].name} ({difference})")
+    return LabelledStack.of(volume, labels, _view(volume, directions))
+
+
+def _view(volume: Volume, directions: Array) -> SliceView:
+    axis = matching_axis(volume.geometry, volume.through_plane_axis, directions)
+    if volume.geometry.is_oblique(axis):
+        return canonical_view(volume.geometry, axis)
+    return aligned_view(volume.geometry, axis, directions)
