@@ -125,9 +125,16 @@ def _read_multi_frame(header: Header, path: Path) -> tuple[Array, Geometry]:
 
 
 def from_highdicom(array: Array, affine: Array) -> tuple[Array, Geometry]:
-    """From highdicom's [slice, row, column] to [column, row, slice]; both are in LPS."""
-    affine = np.asarray(affine)[:, [2, 1, 0, 3]]
+    """From highdicom's [slice, row, column] to [column, row, slice], slices along the normal.
+
+    Both are in LPS.
+    """
     array = array.transpose(2, 1, 0)
+    affine = np.asarray(affine)[:, [2, 1, 0, 3]]
+    if np.linalg.det(affine[:3, :3]) < 0:
+        affine[:, 3] += affine[:, 2] * (array.shape[2] - 1)
+        affine[:, 2] *= -1
+        array = array[:, :, ::-1]
     return array, Geometry(array.shape, affine)
 
 

@@ -63,6 +63,11 @@ def _files_below(folder: Path) -> list[Path]:
     ]
 
 
+def _refuse(error: OSError) -> None:
+    """Let ``os.walk`` stop at a folder that it may not read, instead of passing it over."""
+    raise error
+
+
 @contextmanager
 def opened_zip(path: Path) -> Iterator[Path]:
     """Yield a temporary folder with the archive's content.

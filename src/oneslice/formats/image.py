@@ -35,7 +35,7 @@ def refuse_colours(path: Path, components: int) -> None:
     """Raise InputError if a voxel holds more than one number."""
     if components > 1:
         raise InputError(
-            f"{path}: has {components} values per voxel (colour or vectors); "
+            f"{path}: has {components} values per voxel (colour, vectors or complex); "
             "save one of them, or a greyscale version, and give that"
         )
 

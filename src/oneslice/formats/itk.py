@@ -6,6 +6,7 @@ ITK indexes images as ``[i, j, k]`` and NumPy sees the reverse, hence the transp
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +37,36 @@ def read_itk(path: Path, frame: int | None = None) -> Image:
         InputError: not an image, damaged, colour, complex, sheared, 5D, or a frame is missing.
 
     """
-    reader = simple_itk().ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-        header = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-        _select(reader, path, frame)
         if suffix_of(path) in _NIFTI:
-            nifti.check_whole(path, header)
-        image = reader.Execute()
+            with nifti.unpacked(path) as plain:
+                return _read_nifti(plain, path, frame)
+        reader, header = _open(path)
+        _select(reader, path, frame)
+        return _image(reader, path, header)
     except RuntimeError as error:
         raise _explain(path, error) from error
-    axis = nifti.slice_axis(header) if suffix_of(path) in _NIFTI else None
-    return Image(_array(image, path), _geometry(image, path), slice_axis=axis, header=header)
+
+
+def _read_nifti(plain: Path, path: Path, frame: int | None) -> Image:
+    reader, header = _open(plain)
+    _select(reader, path, frame)
+    nifti.check_length(plain, header, path)
+    nifti.check_finite(plain, header, path)
+    return replace(_image(reader, path, header), slice_axis=nifti.slice_axis(header))
+
+
+def _open(path: Path) -> tuple[Any, dict[str, str]]:
+    """ITK's reader, its header parsed."""
+    reader = simple_itk().ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return reader, {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+
+
+def _image(reader: Any, path: Path, header: Mapping[str, str]) -> Image:
+    image = reader.Execute()
+    return Image(_array(image), _geometry(image, path), header=header)
 
 
 def _select(reader: Any, path: Path, frame: int | None) -> None:
@@ -64,11 +82,9 @@ def _select(reader: Any, path: Path, frame: int | None) -> None:
         reader.SetExtractIndex([0, 0, 0, chosen, *[0] * (beyond - 1)])
 
 
-def _array(image: Any, path: Path) -> Array:
+def _array(image: Any) -> Array:
     """(I, J, K); one slice where the image is 2D."""
     array: Array = simple_itk().GetArrayFromImage(image).T
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"{path}: holds {array.dtype} values; save its magnitude and give that")
     return array[..., None] if array.ndim == 2 else array
 
 
@@ -100,7 +116,7 @@ def _explain(path: Path, error: RuntimeError) -> InputError:
         return _sheared(path)
     if "Unable to determine ImageIO" in text:
         return InputError(f"{path}: is not an image of the kind that its name says, or is damaged")
-    return InputError(f"{path}: the file is cut short or damaged; copy or export it again")
+    return nifti.damaged(path)
 
 
 def write_itk(array: Array, geometry: Geometry, header: Mapping[str, str], path: Path) -> None:
@@ -126,10 +142,8 @@ def write_itk(array: Array, geometry: Geometry, header: Mapping[str, str], path:
 
 
 def _check_written(path: Path) -> None:
-    reader = simple_itk().ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-        nifti.check_whole(path, {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
+        with nifti.unpacked(path) as plain:
+            nifti.check_length(plain, _open(plain)[1], path)
     except (RuntimeError, InputError) as error:
         raise OSError("only a part could be written; is the disk full?") from error

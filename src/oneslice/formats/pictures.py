@@ -63,6 +63,6 @@ def _pages(file: Path, palette: bool) -> Iterator[Array]:
                     refuse_colours(file, 3 if page.mode == "P" else len(page.getbands()))
                 yield np.asarray(page)
     except UnidentifiedImageError as error:
-        raise InputError(f"{file}: is not a PNG or TIFF picture, or is empty") from error
+        raise InputError(f"{file}: is not a PNG or TIFF picture; export it again") from error
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise InputError(f"{file}: the picture is cut short or damaged; export it again") from error

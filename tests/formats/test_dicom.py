@@ -1,0 +1,217 @@
+"""DICOM series: what makes a volume, and what is refused."""
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.uid import generate_uid
+
+from oneslice.errors import InputError
+from oneslice.formats import read_volume
+from oneslice.geometry import Geometry
+from oneslice.volume import Modality
+from tests.formats.dicom_series import series_datasets, slice_dataset, write_series
+from tests.formats.grids import geometries, ramp, same_grid
+
+GRID = Geometry.from_parts((5, 4, 6), (0.7, 0.8, 2.5), (-10, 20, -30))
+ARRAY = ramp(GRID.shape)
+
+
+def test_ct_in_rescaled_units(tmp_path):
+    write_series(tmp_path / "patient.v1", ARRAY, GRID, intercept=-1024)
+    volume = read_volume(tmp_path / "patient.v1")
+    assert np.array_equal(volume.array, ARRAY - 1024)
+    assert same_grid(volume.geometry, GRID)
+    assert volume.modality is Modality.CT
+    assert volume.name == "patient.v1"
+
+
+def test_every_slice_has_its_own_slope(tmp_path):
+    slopes = [0.5, 1.25, 2, 3, 0.1, 7]
+    write_series(tmp_path, ARRAY, GRID, slopes=slopes, modality="MR")
+    assert np.allclose(read_volume(tmp_path).array, ARRAY * slopes, atol=1e-3)
+
+
+def test_left_handed_storage_is_sorted_along_the_normal(tmp_path):
+    flipped = Geometry(GRID.shape, GRID.affine @ np.diag([1, 1, -1, 1]))
+    write_series(tmp_path, ARRAY, flipped)
+    volume = read_volume(tmp_path)
+    where = np.argwhere(volume.array == ARRAY[1, 2, 4])[0]
+    assert np.allclose(volume.geometry.to_world(where), flipped.to_world([1, 2, 4]))
+
+
+def test_zip_nested_folder_and_one_file_of_a_series(tmp_path):
+    paths = write_series(tmp_path / "study" / "series", ARRAY, GRID)
+    with zipfile.ZipFile(tmp_path / "case.zip", "w") as archive:
+        for path in paths:
+            archive.write(path, f"case/{path.name}")
+    for source in (tmp_path / "case.zip", tmp_path / "study", paths[3]):
+        volume = read_volume(source)
+        assert np.array_equal(volume.array, ARRAY)
+        assert same_grid(volume.geometry, GRID)
+    assert read_volume(tmp_path / "case.zip").name == "case"
+
+
+def test_several_series_are_listed_and_chosen(tmp_path):
+    write_series(tmp_path, ARRAY, GRID, series="1.2.3", description="arterial")
+    other = write_series(tmp_path, ARRAY + 1, GRID, series="1.2.4", description="venous")
+    with pytest.raises(InputError) as error:
+        read_volume(tmp_path)
+    for text in ("--series", "1.2.3 (arterial, CT, 6 slices)", "1.2.4 (venous, CT, 6 slices)"):
+        assert text in str(error.value)
+    assert np.array_equal(read_volume(tmp_path, series="1.2.4").array, ARRAY + 1)
+    assert np.array_equal(read_volume(other[0]).array, ARRAY + 1)
+    with pytest.raises(InputError, match=r"no series 9, only: 1\.2\.3"):
+        read_volume(tmp_path, series="9")
+
+
+def test_other_objects_are_passed_over(tmp_path):
+    write_series(tmp_path, ARRAY, GRID)
+    report = slice_dataset(ARRAY[..., 0], [0, 0, 0], GRID)
+    del report.Rows, report.PixelData
+    report.Modality, report.SeriesInstanceUID = "SR", "1.9"
+    report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    (tmp_path / "DICOMDIR").write_text("not a slice")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "broken").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)
+    assert np.array_equal(read_volume(tmp_path).array, ARRAY)
+
+
+def _positions(offsets):
+    return [GRID.to_world([0, 0, 0]) + np.asarray(offset, float) for offset in offsets]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [
+        ([(0, 0, z) for z in (0, 2, 4, 8, 10, 12)], r"missing between -26\.00 and -22\.00 mm"),
+        ([(0, 0, z) for z in (0, 2, 4, 5, 7, 9)], r"unevenly spaced, 1\.00 to 2\.00 mm"),
+        ([(0, 0, z) for z in (0, 2, 4, 4, 6, 8)], r"1 slices lie where another .* -26\.00 mm"),
+        ([(0, 0, z) for z in (0, 2, 4, 0, 2, 4)], r"3 slices lie where another .* phases"),
+        ([(0, z * 0.2, z) for z in range(0, 12, 2)], r"gantry tilt of 11\.3 degrees.*dcm2niix"),
+    ],
+)
+def test_irregular_stacks_are_refused(tmp_path, offsets, message):
+    write_series(tmp_path, ARRAY, GRID, positions=_positions(offsets))
+    with pytest.raises(InputError, match=message):
+        read_volume(tmp_path)
+
+
+@settings(max_examples=15, deadline=None)
+@given(geometry=geometries(right_handed=True, least=4), missing=st.integers(1, 2))
+def test_a_missing_slice_never_goes_unseen(geometry, missing):
+    with tempfile.TemporaryDirectory() as name:
+        paths = write_series(Path(name), ramp(geometry.shape), geometry)
+        by_position = {pydicom.dcmread(p).PixelData: p for p in paths}
+        inner = ramp(geometry.shape)[:, :, missing].T.astype("<i2").tobytes()
+        by_position[inner].unlink()
+        with pytest.raises(InputError, match="missing between|unevenly spaced"):
+            read_volume(name)
+
+
+def test_rounded_positions_are_accepted(tmp_path):
+    jitter = np.random.default_rng(0).uniform(-0.02, 0.02, (6, 3))
+    positions = [GRID.to_world([0, 0, k]) + jitter[k] for k in range(6)]
+    write_series(tmp_path, ARRAY, GRID, positions=positions)
+    assert same_grid(read_volume(tmp_path).geometry, GRID, tolerance=0.1)
+
+
+def test_mixed_slices_are_refused(tmp_path):
+    turned = Geometry.from_parts(
+        GRID.shape, GRID.spacing, direction=np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
+    )
+    small = Geometry.from_parts((3, 4, 2), GRID.spacing, (-10, 20, 100))
+    for other, message in ((turned, "another angle"), (small, "different sizes")):
+        folder = tmp_path / message
+        write_series(folder, ARRAY, GRID, series="1.5")
+        write_series(folder, ramp(other.shape), other, series="1.5", seed=1)
+        for number, path in enumerate(folder.iterdir()):
+            path.rename(folder / f"{number}.dcm")
+        write_series(folder, ARRAY, GRID, series="1.5")
+        with pytest.raises(InputError, match=f"{message}|lie where another"):
+            read_volume(folder)
+
+
+def test_a_slice_without_position(tmp_path):
+    dataset = slice_dataset(ARRAY[..., 0], [0, 0, 0], GRID)
+    dataset.SeriesInstanceUID = "1.2"
+    del dataset.ImagePositionPatient
+    dataset.save_as(tmp_path / "photo.dcm", enforce_file_format=True)
+    with pytest.raises(InputError, match=r"photo\.dcm does not say where its slice lies"):
+        read_volume(tmp_path)
+
+
+def test_colour_is_refused(tmp_path):
+    dataset = slice_dataset(ARRAY[..., 0], [0, 0, 0], GRID)
+    dataset.SeriesInstanceUID = "1.2"
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 3, "RGB"
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    with pytest.raises(InputError, match="3 values per voxel"):
+        read_volume(tmp_path)
+
+
+def test_one_slice(tmp_path):
+    grid = Geometry.from_parts((5, 4, 1), (1, 1, 3), (1, 2, 3))
+    write_series(tmp_path, ARRAY[..., :1], grid)
+    assert same_grid(read_volume(tmp_path).geometry, grid)
+
+
+@pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
+def test_compressed_pixels(tmp_path, compressor):
+    grid = Geometry.from_parts((32, 24, 3))
+    array = ramp(grid.shape)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    writer.UseCompressionOn()
+    writer.SetCompressor(compressor)
+    series = generate_uid()
+    for k in range(3):
+        image = sitk.GetImageFromArray(array[:, :, k : k + 1].T)
+        position = f"0\\0\\{k}"
+        tags = {"0020|000e": series, "0020|0032": position, "0008|0060": "MR"}
+        for tag, value in {**tags, "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
+            image.SetMetaData(tag, value)
+        image.SetOrigin((0, 0, k))
+        writer.SetFileName(str(tmp_path / f"{k}.dcm"))
+        writer.Execute(image)
+    syntax = pydicom.dcmread(tmp_path / "0.dcm").file_meta.TransferSyntaxUID
+    assert syntax.is_compressed
+    assert np.array_equal(read_volume(tmp_path).array, array)
+
+
+def test_pixels_that_cannot_be_decoded(tmp_path):
+    paths = write_series(tmp_path, ARRAY, GRID)
+    paths[2].write_bytes(paths[2].read_bytes()[:-10])
+    with pytest.raises(InputError, match=r"Explicit VR Little Endian\) cannot be decoded"):
+        read_volume(tmp_path)
+
+
+def test_multi_frame(tmp_path):
+    frames = series_datasets(ARRAY, GRID, intercept=-1000)
+    for frame in frames:
+        frame.AcquisitionNumber, frame.BodyPartExamined = 1, "ABDOMEN"
+        frame.ContentDate, frame.ContentTime = "20200101", "120000"
+        frame.KVP = 120
+    enhanced = highdicom.legacy.LegacyConvertedEnhancedCTImage(
+        frames[::-1], generate_uid(), 1, generate_uid(), 1
+    )
+    enhanced.save_as(tmp_path / "enhanced.dcm")
+    volume = read_volume(tmp_path / "enhanced.dcm")
+    assert same_grid(volume.geometry, GRID)
+    assert np.array_equal(volume.array, ARRAY - 1000)
+    assert volume.modality is Modality.CT
+
+
+def test_folders_and_archives_without_images(tmp_path):
+    with pytest.raises(InputError, match="no DICOM images in it"):
+        read_volume(tmp_path)
+    (tmp_path / "bad.zip").write_text("hello")
+    with pytest.raises(InputError, match="not a whole zip archive"):
+        read_volume(tmp_path / "bad.zip")

@@ -1,0 +1,169 @@
+"""What is written comes back on the same voxels and millimetres, through every format."""
+
+import tempfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from tests.formats.dicom_series import write_series
+from tests.formats.grids import geometries, ramp, same_grid
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneslice.formats import read_label_map, read_volume, write_label_map
+from oneslice.formats.itk import write_itk
+from oneslice.geometry import Geometry
+from oneslice.volume import LabelMap, Modality
+
+SUFFIXES = [".nii", ".nii.gz", ".nrrd", ".seg.nrrd", ".mha"]
+TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+quick = settings(max_examples=25, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def folder():
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@quick
+@given(geometry=geometries(), top=st.sampled_from([3, 255, 60000]))
+def test_label_maps_come_back(folder, suffix, geometry, top):
+    array = ramp(geometry.shape, np.int64) % 4 * (top // 3)
+    path = write_label_map(LabelMap(array, geometry), folder / f"a{suffix}", overwrite=True)
+    back = read_label_map(path)
+    assert np.array_equal(back.array, array)
+    assert back.array.dtype == (np.uint8 if array.max() < 256 else np.uint16)
+    assert same_grid(back.geometry, geometry)
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".nhdr", ".mhd"])
+@quick
+@given(geometry=geometries(least=2))
+def test_a_landmark_keeps_its_millimetres(folder, suffix, geometry):
+    index = np.array(geometry.shape) - 2
+    array = np.zeros(geometry.shape, np.float32)
+    array[tuple(index)] = 7.5
+    path = folder / f"landmark{suffix}"
+    write_itk(array, geometry, {}, path)
+    volume = read_volume(path)
+    found = np.argwhere(volume.array == 7.5)
+    assert len(found) == 1
+    assert np.allclose(volume.geometry.to_world(found[0]), geometry.to_world(index), atol=1e-3)
+
+
+@quick
+@given(geometry=geometries(least=2))
+def test_nifti_of_another_library(folder, geometry):
+    array = ramp(geometry.shape)
+    nibabel.save(nibabel.Nifti1Image(array, TO_RAS @ geometry.affine), folder / "nibabel.nii.gz")
+    volume = read_volume(folder / "nibabel.nii.gz")
+    assert np.array_equal(volume.array, array)
+    assert same_grid(volume.geometry, geometry, tolerance=1e-3)  # it stores 32 bit floats
+
+
+@quick
+@given(geometry=geometries(least=2))
+def test_labels_as_another_library_reads_them(folder, geometry):
+    labels = LabelMap(ramp(geometry.shape) % 3, geometry)
+    image = nibabel.load(write_label_map(labels, folder / "b.nii.gz", overwrite=True))
+    assert np.array_equal(np.asarray(image.dataobj), labels.array)
+    assert np.abs(TO_RAS @ image.affine - geometry.affine).max() < 1e-3
+
+
+def test_nrrd_in_ras(tmp_path):
+    array = ramp((2, 3, 4))
+    head = (
+        "NRRD0004\ntype: int16\ndimension: 3\nspace: right-anterior-superior\nsizes: 2 3 4\n"
+        "space directions: (2,0,0) (0,3,0) (0,0,4)\nkinds: domain domain domain\n"
+        "endian: little\nencoding: raw\nspace origin: (10,20,30)\n\n"
+    )
+    (tmp_path / "ras.nrrd").write_bytes(head.encode() + array.tobytes(order="F"))
+    volume = read_volume(tmp_path / "ras.nrrd")
+    assert np.array_equal(volume.array, array)
+    assert np.allclose(volume.geometry.to_world([1, 1, 1]), [-12, -23, 34])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    geometry=geometries(right_handed=True, least=2),
+    seed=st.integers(0, 99),
+)
+def test_dicom_comes_back(geometry, seed):
+    array = ramp(geometry.shape)
+    with tempfile.TemporaryDirectory() as name:
+        write_series(Path(name), array, geometry, seed=seed, modality="MR")
+        volume = read_volume(name)
+    assert np.array_equal(volume.array, array)
+    assert same_grid(volume.geometry, geometry)
+    assert volume.slice_axis == 2
+    assert volume.modality is Modality.MR
+
+
+DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_every_number_type(tmp_path, suffix, dtype):
+    array = ramp((4, 3, 2), dtype)
+    sitk.WriteImage(sitk.GetImageFromArray(array.T), str(tmp_path / f"a{suffix}"))
+    back = read_volume(tmp_path / f"a{suffix}").array
+    assert np.array_equal(back, array)
+    assert back.dtype == array.dtype
+
+
+def test_nifti_scaling_is_applied(tmp_path):
+    image = nibabel.Nifti1Image(np.linspace(-1, 1, 24).reshape(2, 3, 4), np.eye(4))
+    image.set_data_dtype(np.int16)  # stored with a slope
+    nibabel.save(image, tmp_path / "a.nii")
+    back = read_volume(tmp_path / "a.nii").array
+    assert np.allclose(back, np.linspace(-1, 1, 24).reshape(2, 3, 4), atol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slice_axis_of_nifti(tmp_path, axis):
+    image = nibabel.Nifti1Image(ramp((2, 3, 4)), np.eye(4))
+    nibabel.save(image, tmp_path / "unsaid.nii")
+    assert read_volume(tmp_path / "unsaid.nii").slice_axis is None
+    image.header.set_dim_info(*[a for a in range(3) if a != axis], axis)
+    nibabel.save(image, tmp_path / "said.nii")
+    assert read_volume(tmp_path / "said.nii").slice_axis == axis
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_frames(tmp_path, suffix):
+    array = ramp((4, 3, 2, 5))
+    frames = [sitk.GetImageFromArray(array[..., t].T) for t in range(5)]
+    for frame in frames:
+        frame.SetOrigin((1, 2, 3))
+        frame.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    sitk.WriteImage(sitk.JoinSeries(frames), str(tmp_path / f"a{suffix}"))
+    volume = read_volume(tmp_path / f"a{suffix}", frame=3)
+    assert np.array_equal(volume.array, array[..., 3])
+    expected = Geometry.from_parts(
+        (4, 3, 2), origin=(1, 2, 3), direction=np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    )
+    assert same_grid(volume.geometry, expected)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".png", ".tif"])
+def test_two_dimensions_are_one_slice(tmp_path, suffix):
+    array = ramp((5, 4), np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(array.T), str(tmp_path / f"flat{suffix}"))
+    volume = read_volume(tmp_path / f"flat{suffix}")
+    assert np.array_equal(volume.array, array[..., None])
+    assert volume.name == "flat"
+    assert volume.source == tmp_path / f"flat{suffix}"
+
+
+def test_packed_and_plain_nifti_of_one_name_are_told_apart(tmp_path):
+    for suffix, value in ((".nii", 1), (".nii.gz", 2)):
+        array = np.zeros((3, 4, 5), np.uint8)
+        array[1, 2, 3] = value
+        write_itk(array, Geometry(array.shape, np.eye(4)), {}, tmp_path / f"a{suffix}")
+    assert read_volume(tmp_path / "a.nii").array.max() == 1
+    assert read_volume(tmp_path / "a.nii.gz").array.max() == 2
