@@ -59,7 +59,7 @@ def record_hash(name: str, sha256: str) -> None:
 def _read() -> dict[str, Any]:
     try:
         settings = json.loads(config_file().read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise InputError(

@@ -27,9 +27,13 @@ def require_meta() -> None:
 
 
 def meta_video_predictor(
-    image_size: int = 512, seed: int = 0, arch: str = "tiny", v20: bool = False
+    image_size: int = 512,
+    seed: int = 0,
+    arch: str = "tiny",
+    v20: bool = False,
+    filled: bool = True,
 ):
-    """Meta's video predictor on the CPU with random, nowhere zero weights.
+    """Meta's video predictor on the CPU with random, nowhere zero weights (unless not filled).
 
     The caller's global random state is left as it was.
     """
@@ -43,7 +47,7 @@ def meta_video_predictor(
             config, device="cpu", hydra_overrides_extra=[f"++model.image_size={image_size}"]
         )
     predictor.fill_hole_area = 0  # needs a CUDA extension; not part of the network
-    return randomize(predictor, seed)
+    return randomize(predictor, seed) if filled else predictor
 
 
 def randomize(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:

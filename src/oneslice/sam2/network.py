@@ -19,16 +19,29 @@ def build_network(
     """A ``Sam2VideoModel`` with exactly these weights; the random state is left as it was.
 
     Raises:
-        ModelError: If a weight is missing, unknown or of another shape; it names ``path``.
+        ModelError: If the configuration describes no network, or if a weight is missing, unknown
+            or of another shape; it names ``path``.
     """
     import torch
     from transformers import Sam2VideoModel
 
-    with torch.random.fork_rng(devices=[]):
-        model = Sam2VideoModel(config)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model = Sam2VideoModel(config)
+    except Exception as error:  # whatever an impossible architecture makes the library raise
+        raise ModelError(
+            f"{path} describes a network that cannot be built ({summary(error)}): pass a "
+            "complete SAM 2 checkpoint"
+        ) from error
     _require_fit(model.state_dict(), weights, path)
     model.load_state_dict(weights, strict=True)
     return model
+
+
+def summary(error: Exception) -> str:
+    """The first line of a library's error."""
+    lines = str(error).splitlines()
+    return lines[0].rstrip(":") if lines else type(error).__name__
 
 
 def _require_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:

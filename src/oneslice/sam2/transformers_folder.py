@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneslice.errors import ModelError
 from oneslice.sam2.image_size import native_image_size, set_image_size
-from oneslice.sam2.network import build_network
+from oneslice.sam2.network import build_network, summary
 from oneslice.sam2.weights_file import read_weights
 
 if TYPE_CHECKING:
@@ -33,11 +33,15 @@ def load_folder(folder: Path, image_size: int | None = None) -> tuple[Sam2VideoM
     """
     from transformers import Sam2VideoConfig
 
+    content = _read_config(folder)
     try:
-        config = Sam2VideoConfig.from_dict(_read_config(folder))
+        config = Sam2VideoConfig.from_dict(content)
         native = native_image_size(config)
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise ModelError(f"{folder / CONFIG} does not describe a SAM 2 model: {error}") from error
+    except Exception as error:  # whatever a damaged description makes the library raise
+        raise ModelError(
+            f"{folder / CONFIG} does not describe a SAM 2 model ({summary(error)}): fetch or copy "
+            "it again"
+        ) from error
     if image_size is not None:
         set_image_size(config, image_size)
     weights = _with_shared_positions(read_weights(_weights_of(folder)))
