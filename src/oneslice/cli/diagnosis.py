@@ -56,37 +56,39 @@ def diagnose() -> Diagnosis:
             look(diagnosis)
         except OneSliceError as error:
             what, _, fix = str(error).partition(": ")
-            diagnosis.problems.append(Problem(what, fix or "see `oneslice --help`"))
+            problem = Problem(what, fix or "see `oneslice --help`")
+            if problem not in diagnosis.problems:
+                diagnosis.problems.append(problem)
     return diagnosis
 
 
 def _versions(diagnosis: Diagnosis) -> None:
     diagnosis.versions = {"python": platform.python_version(), "oneslice": __version__}
-    for name, wanted, installed in _requirements():
-        diagnosis.versions[name] = installed
-        if installed is None:
-            problem = Problem(f"the package {name} is not installed", f"pip install '{wanted}'")
+    for requirement in _requirements():
+        name, version = requirement.name, _version(requirement.name)
+        diagnosis.versions[name] = version
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            state = "is not installed" if version is None else f"is of version {version}"
+            problem = Problem(f"the package {name} {state}", f"pip install '{requirement}'")
             diagnosis.problems.append(problem)
 
 
-def _requirements() -> list[tuple[str, str, str | None]]:
-    """Each package that oneslice declares: name, requirement, version unless it does not fit."""
+def _requirements() -> list[Any]:
+    """The packages that oneslice declares, as far as they concern this machine."""
     from packaging.requirements import Requirement
 
     try:
         declared = [Requirement(text) for text in metadata.requires("oneslice") or ()]
     except metadata.PackageNotFoundError:
         return []
-    needed = [each for each in declared if each.marker is None or each.marker.evaluate()]
-    return [(each.name, str(each), _fitting_version(each)) for each in needed]
+    return [each for each in declared if each.marker is None or each.marker.evaluate()]
 
 
-def _fitting_version(requirement: Any) -> str | None:
+def _version(name: str) -> str | None:
     try:
-        version = metadata.version(requirement.name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-    return version if requirement.specifier.contains(version, prereleases=True) else None
 
 
 def _device(diagnosis: Diagnosis) -> None:
