@@ -101,9 +101,7 @@ class ScanRun:
             "slice_axis": self._view.axes[0],
             "window": [self._window.low, self._window.high],
             "seconds": self._clock.report(),
-            "slices": [
-                self._slice_record(i) for i in (reversed(order) if self._view.flips[0] else order)
-            ],
+            "slices": [self._slice_record(int(index)) for index in order],
         }
 
     def _slice_record(self, index: int) -> dict[str, Any]:

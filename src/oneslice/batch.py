@@ -1,0 +1,143 @@
+"""Many scans, one after another: where results go, and what became of each."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneslice.errors import InputError, OneSliceError
+from oneslice.formats import Format, native_format, read_volume, sidecar_path, stem_of
+from oneslice.formats.suffixes import suffix_of
+
+if TYPE_CHECKING:
+    from oneslice.segmentation import Segmentation
+    from oneslice.segmenter import Segmenter
+    from oneslice.support import Support
+
+
+@dataclass(frozen=True)
+class Job:
+    """A scan and the file that its labels go to."""
+
+    scan: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scans are read: see ``read_volume``; ``axis`` overrides the slice axis."""
+
+    series: str | None = None
+    frame: int | None = None
+    axis: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseReport:
+    """What became of one scan.
+
+    Args:
+        volumes: millilitres of each structure.
+        error: why there is no output; None if there is.
+    """
+
+    scan: Path
+    target: Path
+    seconds: float
+    volumes: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        output = None if self.error else str(self.target)
+        return {
+            "scan": str(self.scan),
+            "output": output,
+            "seconds": round(self.seconds, 2),
+            "millilitres": self.volumes,
+            "error": self.error,
+        }
+
+
+def plan_jobs(scans: Sequence[Path], out: Path, format: Format | None = None) -> list[Job]:
+    """Name the outputs after the scans.
+
+    One scan may go to a file; otherwise ``out`` is a folder. Scans of the same name keep the
+    folders below their common parent, so that no two results meet.
+
+    Raises:
+        InputError: several scans for one file, or two scans that cannot be told apart.
+    """
+    if suffix_of(out) and not out.is_dir():
+        if len(scans) > 1:
+            raise InputError(f"{out}: one file for {len(scans)} scans; give a folder with -o")
+        return [Job(scans[0], out)]
+    names = {scan: f"{stem_of(scan)}{(format or native_format(scan)).suffix}" for scan in scans}
+    if len(set(names.values())) == len(scans):
+        return [Job(scan, out / name) for scan, name in names.items()]
+    common = Path(os.path.commonpath([scan.resolve().parent for scan in scans]))
+    targets = {
+        scan: out / scan.resolve().parent.relative_to(common) / names[scan] for scan in scans
+    }
+    double = [str(target) for target, n in Counter(targets.values()).items() if n > 1]
+    if double:
+        raise InputError(f"two scans would both be written to {double[0]}; segment them apart")
+    return [Job(scan, target) for scan, target in targets.items()]
+
+
+def run_jobs(
+    segmenter: Segmenter,
+    jobs: Sequence[Job],
+    support: Support | Sequence[Support],
+    *,
+    reading: Reading | None = None,
+    overwrite: bool = False,
+    progress: Callable[[Job, int, int], None] | None = None,
+) -> Iterator[CaseReport]:
+    """Segment and save each scan; one that fails is reported and the others go on."""
+    reading = reading or Reading()
+    for job in jobs:
+        start = time.perf_counter()
+        try:
+            refuse_existing(job, overwrite)
+            volume = read_volume(job.scan, series=reading.series, frame=reading.frame)
+            segmentation = segmenter.segment(
+                volume,
+                support,
+                axis=reading.axis,
+                progress=None if progress is None else _for_job(progress, job),
+            )
+            segmentation.save(job.target, overwrite=overwrite)
+            volumes, error = millilitres(segmentation), None
+        except (OneSliceError, MemoryError, OSError, RuntimeError) as failure:
+            volumes, error = {}, str(failure) or type(failure).__name__
+        yield CaseReport(job.scan, job.target, time.perf_counter() - start, volumes, error)
+
+
+def refuse_existing(job: Job, overwrite: bool) -> None:
+    """Raise before any work is done if the output is there already."""
+    for path in (job.target, sidecar_path(job.target)):
+        if path.exists() and not overwrite:
+            raise InputError(f"{path}: exists already; add --overwrite to replace it")
+
+
+def _for_job(progress: Callable[[Job, int, int], None], job: Job) -> Callable[[int, int], None]:
+    return lambda done, total: progress(job, done, total)
+
+
+def millilitres(segmentation: Segmentation) -> dict[str, float]:
+    """The volume of each structure."""
+    import numpy as np
+
+    counts = np.bincount(segmentation.array.ravel(), minlength=1 + _largest(segmentation))
+    voxel = float(np.prod(segmentation.geometry.spacing)) / 1000
+    return {s.name: round(float(counts[s.value]) * voxel, 2) for s in segmentation.structures}
+
+
+def _largest(segmentation: Segmentation) -> int:
+    return max(structure.value for structure in segmentation.structures)

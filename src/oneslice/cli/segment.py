@@ -1,0 +1,269 @@
+"""``oneslice segment``: the main job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneslice.errors import InputError
+
+if TYPE_CHECKING:
+    from oneslice.batch import CaseReport, Job, Reading
+    from oneslice.segmenter import Segmenter
+    from oneslice.settings import Settings
+    from oneslice.support import Support
+
+_SCANS = "Scans: files, folders, globs, DICOM series folders or zips of them."
+_LABELS = (
+    "Label map on the support's grid in which at least one slice is labelled (NIfTI, NRRD, MHA, "
+    "DICOM SEG). The labelled slices are found by themselves."
+)
+_NAMES = "Structure names, e.g. liver=1,spleen=4; needed only if the label file carries none."
+_MODEL = "mini, a downloaded checkpoint, a folder or a .pt file; see 'oneslice models list'."
+_AUGMENTATIONS = "Augmented copies of each labelled slice: a number, or 2x for 2 per query slice."
+_WINDOW = (
+    "Intensities shown as black and white: LOW,HIGH, or a CT preset (soft-tissue, lung, bone, "
+    "brain, liver, mediastinum). Default: soft tissue for CT, percentiles otherwise."
+)
+
+
+def segment(
+    scans: Annotated[list[str], typer.Argument(metavar="SCAN...", help=_SCANS)],
+    support: Annotated[
+        list[Path], typer.Option(help="Scan with a labelled slice; repeat for several.")
+    ],
+    labels: Annotated[list[Path], typer.Option(help=_LABELS + " Repeat in the same order.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder, or one file for one scan.")],
+    names: Annotated[str | None, typer.Option(help=_NAMES)] = None,
+    model: Annotated[str | None, typer.Option(help=_MODEL)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="pairwise: each slice sees its matched support alone (the paper); "
+            "sequence: and the slices segmented before it."
+        ),
+    ] = "pairwise",
+    metric: Annotated[
+        str, typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc.")
+    ] = "encoder",
+    augmentations: Annotated[str, typer.Option(help=_AUGMENTATIONS)] = "16",
+    window: Annotated[str | None, typer.Option(help=_WINDOW)] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="ct, mr or other, if the files do not say.")
+    ] = None,
+    axis: Annotated[
+        int | None, typer.Option(min=0, max=2, help="Slice axis of the files, 0 to 2.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the network's input, a multiple of 32.")
+    ] = None,
+    min_fragment: Annotated[
+        float, typer.Option(help="Drop pieces smaller than this fraction of the largest one.")
+    ] = 0.0,
+    series: Annotated[
+        str | None, typer.Option(help="SeriesInstanceUID, where a DICOM folder holds several.")
+    ] = None,
+    frame: Annotated[int | None, typer.Option(help="Frame of 4D scans, from 0.")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="nifti, nrrd, seg.nrrd or mha. Default: the scan's own."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
+    memory: Annotated[int, typer.Option(help="MiB of features kept for reuse.")] = 1024,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Segment scans from one labelled slice.
+
+    Label one slice of one scan (or a few), then let oneslice do the rest of that scan and every
+    other scan of the study:
+
+        oneslice segment study/*.nii.gz --support study/p01.nii.gz --labels p01-label.nii.gz -o out
+
+    Each result lies on its scan's exact grid; a JSON file beside it says how it came about: the
+    matched support, its distance and the confidence of every slice. Slices that were labelled are
+    kept as given. Exit code 1 if a scan of several failed (the others are done), 2 for an error.
+    """
+    from oneslice.batch import Reading, plan_jobs
+    from oneslice.formats import find_scans
+
+    chosen = _settings(
+        strategy=strategy,
+        metric=metric,
+        augmentations=augmentations,
+        window=window,
+        modality=modality,
+        min_fragment=min_fragment,
+        seed=seed,
+        memory=memory,
+    )
+    reading = Reading(series, frame, axis)
+    supports = _load_supports(support, labels, names, reading)
+    own_labels = {path.resolve() for path in labels}
+    found = [scan for scan in find_scans(scans) if scan.resolve() not in own_labels]
+    jobs = plan_jobs(found, out, _format(format))
+    _refuse_if_all_exist(jobs, overwrite)
+    segmenter = _segmenter(model, device, chosen, image_size, offline)
+    reports = _run(segmenter, jobs, supports, reading, overwrite)
+    if as_json:
+        typer.echo(json.dumps([report.as_json() for report in reports], indent=1))
+    else:
+        _print_reports(reports)
+    _exit(reports)
+
+
+def _settings(**options: Any) -> Settings:
+    from oneslice.frames import Window
+    from oneslice.matching import Metric
+    from oneslice.pool import Augmentations
+    from oneslice.propagation import Strategy
+    from oneslice.settings import Settings
+    from oneslice.volume import Modality
+
+    window, modality = options.pop("window"), options.pop("modality")
+    return Settings(
+        strategy=_choice(Strategy, options.pop("strategy"), "--strategy"),
+        metric=_choice(Metric, options.pop("metric"), "--metric"),
+        augmentations=Augmentations.parse(options.pop("augmentations")),
+        window=None if window is None else Window.parse(window),
+        modality=None if modality is None else _choice(Modality, modality, "--modality"),
+        **options,
+    )
+
+
+def _choice(kind: Any, text: str, option: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise InputError(f"{option} {text!r}: choose one of {known}") from None
+
+
+def _format(text: str | None) -> Any:
+    from oneslice.formats import Format
+
+    return None if text is None else _choice(Format, text, "--format")
+
+
+def parse_names(text: str | None) -> dict[str, int] | None:
+    """``liver=1,spleen=4`` as a dictionary.
+
+    Raises:
+        InputError: written in another way.
+    """
+    if text is None:
+        return None
+    try:
+        pairs = [part.rsplit("=", 1) for part in text.split(",")]
+        return {name.strip(): int(value) for name, value in pairs}
+    except ValueError:
+        raise InputError(f"--names {text!r}: write it as liver=1,spleen=4") from None
+
+
+def _load_supports(
+    images: Sequence[Path], labels: Sequence[Path], names: str | None, reading: Reading
+) -> list[Support]:
+    from oneslice.support import Support
+
+    if len(images) != len(labels):
+        raise InputError(f"{len(images)} --support but {len(labels)} --labels: give them in pairs")
+    return [
+        Support.load(
+            image,
+            label,
+            names=parse_names(names),
+            axis=reading.axis,
+            series=reading.series,
+            frame=reading.frame,
+        )
+        for image, label in zip(images, labels, strict=True)
+    ]
+
+
+def _refuse_if_all_exist(jobs: Sequence[Job], overwrite: bool) -> None:
+    """Say so at once, before the model is loaded, if there is nothing left to do."""
+    if not overwrite and all(job.target.exists() for job in jobs):
+        first = jobs[0].target
+        raise InputError(f"{first}: exists already; add --overwrite to replace it")
+
+
+def _segmenter(
+    model: str | None, device: str, settings: Settings, image_size: int | None, offline: bool
+) -> Segmenter:
+    from oneslice.config import default_model
+    from oneslice.device import Device
+    from oneslice.segmenter import Segmenter
+
+    name = model or default_model()
+    if name is None:
+        name = "mini"
+        typer.echo(
+            "Using mini, the small model inside oneslice. A stronger one: "
+            "oneslice models download sam2.1-large, then oneslice models use sam2.1-large.",
+            err=True,
+        )
+    where = _choice(Device, device, "--device")
+    return Segmenter(name, where, settings, image_size=image_size, offline=offline)
+
+
+def _run(
+    segmenter: Segmenter,
+    jobs: Sequence[Job],
+    supports: Sequence[Support],
+    reading: Reading,
+    overwrite: bool,
+) -> list[CaseReport]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    from oneslice.batch import run_jobs
+
+    reports = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        scans = bars.add_task("scans", total=len(jobs))
+        slices = bars.add_task("slices", total=None)
+
+        def show(job: Job, done: int, total: int) -> None:
+            bars.update(slices, description=job.scan.name, completed=done, total=total)
+
+        for report in run_jobs(
+            segmenter, jobs, supports, reading=reading, overwrite=overwrite, progress=show
+        ):
+            reports.append(report)
+            bars.advance(scans)
+    return reports
+
+
+def _print_reports(reports: Sequence[CaseReport]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    done = [report for report in reports if report.error is None]
+    if done:
+        table = Table()
+        table.add_column("output", overflow="fold")
+        for name in ("seconds", *(f"{name} (ml)" for name in done[0].volumes)):
+            table.add_column(name, justify="right")
+        for report in done:
+            volumes = (f"{value:.1f}" for value in report.volumes.values())
+            table.add_row(str(report.target), f"{report.seconds:.1f}", *volumes)
+        Console().print(table)
+
+
+def _exit(reports: Sequence[CaseReport]) -> None:
+    failed = [report for report in reports if report.error is not None]
+    if failed and len(reports) == 1:
+        raise InputError(str(failed[0].error))
+    for report in failed:
+        typer.echo(f"oneslice: {report.scan}: {report.error}", err=True)
+    if failed:
+        typer.echo(f"oneslice: {len(failed)} of {len(reports)} scans failed", err=True)
+        raise typer.Exit(1)
