@@ -96,7 +96,13 @@ def test_five_dimensions(tmp_path):
     assert "5 dimensions" in refusal(tmp_path / "a.nii.gz")
 
 
-@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".png", ".tif"])
+def test_colour_nifti(tmp_path):
+    array = np.zeros((4, 3, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii.gz")
+    assert "3 values per voxel" in refusal(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".png", ".tif"])
 def test_colour(tmp_path, suffix):
     shape = (6, 5, 3) if suffix in (".png", ".tif") else (2, 6, 5, 3)
     path = _itk(tmp_path / f"a{suffix}", ramp(shape, np.uint8), vector=True)

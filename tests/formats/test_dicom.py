@@ -112,7 +112,7 @@ def test_a_missing_slice_never_goes_unseen(geometry, missing):
         by_position = {pydicom.dcmread(p).PixelData: p for p in paths}
         inner = ramp(geometry.shape)[:, :, missing].T.astype("<i2").tobytes()
         by_position[inner].unlink()
-        with pytest.raises(InputError, match="missing between|unevenly spaced"):
+        with pytest.raises(InputError, match=r"missing between|unevenly spaced"):
             read_volume(name)
 
 

@@ -7,19 +7,28 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from tests.formats.dicom_series import write_series
-from tests.formats.grids import geometries, ramp, same_grid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneslice.formats import read_label_map, read_volume, write_label_map
-from oneslice.formats.itk import write_itk
+from oneslice.formats.nifti import write_nifti
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Modality
+from tests.formats.dicom_series import write_series
+from tests.formats.grids import geometries, ramp, same_grid
 
 SUFFIXES = [".nii", ".nii.gz", ".nrrd", ".seg.nrrd", ".mha"]
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 quick = settings(max_examples=25, deadline=None)
+
+
+def write_image(array, geometry, path):
+    """Write with ITK, whichever library reads the format."""
+    image = sitk.GetImageFromArray(array.T)
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction.ravel().tolist())
+    sitk.WriteImage(image, str(path))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,7 @@ def test_a_landmark_keeps_its_millimetres(folder, suffix, geometry):
     array = np.zeros(geometry.shape, np.float32)
     array[tuple(index)] = 7.5
     path = folder / f"landmark{suffix}"
-    write_itk(array, geometry, {}, path)
+    write_image(array, geometry, path)
     volume = read_volume(path)
     found = np.argwhere(volume.array == 7.5)
     assert len(found) == 1
@@ -72,6 +81,31 @@ def test_labels_as_another_library_reads_them(folder, geometry):
     image = nibabel.load(write_label_map(labels, folder / "b.nii.gz", overwrite=True))
     assert np.array_equal(np.asarray(image.dataobj), labels.array)
     assert np.abs(TO_RAS @ image.affine - geometry.affine).max() < 1e-3
+
+
+def test_nifti_in_metres(tmp_path):
+    image = nibabel.Nifti1Image(ramp((2, 3, 4)), np.diag([0.002, 0.003, 0.004, 1]))
+    image.header.set_xyzt_units("meter")
+    nibabel.save(image, tmp_path / "a.nii")
+    assert np.allclose(read_volume(tmp_path / "a.nii").geometry.spacing, (2, 3, 4))
+
+
+def test_nifti_2_of_another_byte_order(tmp_path):
+    array = ramp((2, 3, 4), ">f8")
+    header = nibabel.Nifti2Header(endianness=">")
+    nibabel.save(nibabel.Nifti2Image(array, np.eye(4), header), tmp_path / "a.nii.gz")
+    back = read_volume(tmp_path / "a.nii.gz").array
+    assert np.array_equal(back, array)
+    assert back.dtype.isnative
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_hair_of_shear_is_kept(tmp_path, suffix):
+    affine = np.eye(4)
+    affine[0, 1] = 0.002
+    geometry = Geometry((4, 5, 6), affine)
+    path = write_label_map(LabelMap(ramp((4, 5, 6)) % 3, geometry), tmp_path / f"a{suffix}")
+    assert same_grid(read_label_map(path).geometry, geometry)
 
 
 def test_nrrd_in_ras(tmp_path):
@@ -164,6 +198,6 @@ def test_packed_and_plain_nifti_of_one_name_are_told_apart(tmp_path):
     for suffix, value in ((".nii", 1), (".nii.gz", 2)):
         array = np.zeros((3, 4, 5), np.uint8)
         array[1, 2, 3] = value
-        write_itk(array, Geometry(array.shape, np.eye(4)), {}, tmp_path / f"a{suffix}")
+        write_nifti(array, Geometry(array.shape, np.eye(4)), tmp_path / f"a{suffix}")
     assert read_volume(tmp_path / "a.nii").array.max() == 1
     assert read_volume(tmp_path / "a.nii.gz").array.max() == 2

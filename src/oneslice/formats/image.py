@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from oneslice.errors import InputError
 from oneslice.geometry import Array, Geometry
 from oneslice.volume import Modality
+
+_RIGHT_ANGLE = 0.01  # cosine: about half a degree
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,3 +61,24 @@ def pick_frame(path: Path, count: int, frame: int | None) -> int:
             f"{path}: has no frame {chosen}; it holds {count}, counted from 0 to {count - 1}"
         )
     return chosen
+
+
+def right_angled(geometry: Geometry, path: Path) -> Geometry:
+    """The geometry itself.
+
+    Raises:
+        InputError: its axes are not at right angles.
+
+    """
+    direction = geometry.direction
+    if np.abs(direction.T @ direction - np.eye(3)).max() > _RIGHT_ANGLE:
+        raise InputError(
+            f"{path}: its axes are not at right angles (a sheared affine); "
+            "resample it to a grid with right angles and give that"
+        )
+    return geometry
+
+
+def damaged(path: Path) -> InputError:
+    """What to say of a file that is not whole."""
+    return InputError(f"{path}: the file is cut short or damaged; copy or export it again")

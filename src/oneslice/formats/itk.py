@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage files through SimpleITK.
+"""NRRD and MetaImage files through SimpleITK.
 
 ITK indexes images as ``[i, j, k]`` and NumPy sees the reverse, hence the transposes.
 """
@@ -6,20 +6,14 @@ ITK indexes images as ``[i, j, k]`` and NumPy sees the reverse, hence the transp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.formats import nifti
-from oneslice.formats.image import Image, pick_frame, refuse_colours
-from oneslice.formats.suffixes import suffix_of
+from oneslice.formats.image import Image, damaged, pick_frame, refuse_colours, right_angled
 from oneslice.geometry import Array, Geometry
-
-_NIFTI = (".nii", ".nii.gz")
-_RIGHT_ANGLE = 1e-3
 
 
 def simple_itk() -> Any:
@@ -34,39 +28,23 @@ def read_itk(path: Path, frame: int | None = None) -> Image:
     """Read one 3D image; 2D counts as one slice, 4D needs ``frame``.
 
     Raises:
-        InputError: not an image, damaged, colour, complex, sheared, 5D, or a frame is missing.
+        InputError: not an image, damaged, colour, sheared, 5D, or a frame is missing.
 
     """
-    try:
-        if suffix_of(path) in _NIFTI:
-            with nifti.unpacked(path) as plain:
-                return _read_nifti(plain, path, frame)
-        reader, header = _open(path)
-        _select(reader, path, frame)
-        return _image(reader, path, header)
-    except RuntimeError as error:
-        raise _explain(path, error) from error
-
-
-def _read_nifti(plain: Path, path: Path, frame: int | None) -> Image:
-    reader, header = _open(plain)
-    _select(reader, path, frame)
-    nifti.check_length(plain, header, path)
-    nifti.check_finite(plain, header, path)
-    return replace(_image(reader, path, header), slice_axis=nifti.slice_axis(header))
-
-
-def _open(path: Path) -> tuple[Any, dict[str, str]]:
-    """ITK's reader, its header parsed."""
     reader = simple_itk().ImageFileReader()
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return reader, {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-
-
-def _image(reader: Any, path: Path, header: Mapping[str, str]) -> Image:
-    image = reader.Execute()
-    return Image(_array(image), _geometry(image, path), header=header)
+    try:
+        reader.ReadImageInformation()
+        _select(reader, path, frame)
+        image = reader.Execute()
+    except RuntimeError as error:
+        if "Unable to determine ImageIO" in str(error):
+            raise InputError(f"{path}: is not an image of the kind its name says") from error
+        raise damaged(path) from error
+    array: Array = simple_itk().GetArrayFromImage(image).T
+    header = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    geometry = right_angled(_geometry(image), path)
+    return Image(array.reshape(geometry.shape), geometry, header=header)
 
 
 def _select(reader: Any, path: Path, frame: int | None) -> None:
@@ -82,18 +60,11 @@ def _select(reader: Any, path: Path, frame: int | None) -> None:
         reader.SetExtractIndex([0, 0, 0, chosen, *[0] * (beyond - 1)])
 
 
-def _array(image: Any) -> Array:
-    """(I, J, K); one slice where the image is 2D."""
-    array: Array = simple_itk().GetArrayFromImage(image).T
-    return array[..., None] if array.ndim == 2 else array
-
-
-def _geometry(image: Any, path: Path) -> Geometry:
+def _geometry(image: Any) -> Geometry:
+    """The grid; 2D images become one slice of 1 mm."""
     dimension = image.GetDimension()
     direction = np.eye(3)
     direction[:dimension, :dimension] = np.reshape(image.GetDirection(), (dimension, dimension))
-    if np.abs(direction.T @ direction - np.eye(3)).max() > _RIGHT_ANGLE:
-        raise _sheared(path)
     columns = image.GetSize(), image.GetSpacing(), image.GetOrigin()
     missing = (1, 1.0, 0.0)
     size, spacing, origin = (
@@ -102,28 +73,11 @@ def _geometry(image: Any, path: Path) -> Geometry:
     return Geometry.from_parts(size, spacing, origin, direction)
 
 
-def _sheared(path: Path) -> InputError:
-    return InputError(
-        f"{path}: its axes are not at right angles (a sheared affine); "
-        "resample it to a grid with right angles and give that"
-    )
-
-
-def _explain(path: Path, error: RuntimeError) -> InputError:
-    """One line for what ITK says in many."""
-    text = str(error)
-    if "orthonormal" in text:
-        return _sheared(path)
-    if "Unable to determine ImageIO" in text:
-        return InputError(f"{path}: is not an image of the kind that its name says, or is damaged")
-    return nifti.damaged(path)
-
-
 def write_itk(array: Array, geometry: Geometry, header: Mapping[str, str], path: Path) -> None:
-    """Write an array (I, J, K) and its grid, compressed where the format can.
+    """Write an array (I, J, K), its grid and text fields, compressed.
 
     Raises:
-        InputError: the file cannot be written whole.
+        OSError: the file cannot be written whole.
 
     """
     sitk = simple_itk()
@@ -134,16 +88,6 @@ def write_itk(array: Array, geometry: Geometry, header: Mapping[str, str], path:
     for key, value in header.items():
         image.SetMetaData(key, value)
     try:
-        sitk.WriteImage(image, str(path), useCompression=suffix_of(path) != ".nii")
+        sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as error:
-        raise OSError(f"the writer says: {str(error).splitlines()[-1].strip()}") from error
-    if suffix_of(path) in _NIFTI:
-        _check_written(path)
-
-
-def _check_written(path: Path) -> None:
-    try:
-        with nifti.unpacked(path) as plain:
-            nifti.check_length(plain, _open(plain)[1], path)
-    except (RuntimeError, InputError) as error:
-        raise OSError("only a part could be written; is the disk full?") from error
+        raise OSError(str(error).strip().splitlines()[-1].strip()) from error

@@ -8,6 +8,7 @@ from oneslice.errors import InputError
 from oneslice.formats.atomic import atomic_path
 from oneslice.formats.dicom_seg import find_segmentation, read_segmentation
 from oneslice.formats.itk import write_itk
+from oneslice.formats.nifti import write_nifti
 from oneslice.formats.reading import read_image
 from oneslice.formats.sidecar import read_sidecar
 from oneslice.formats.slicer import segments_to_structures, structures_to_segments
@@ -57,8 +58,11 @@ def write_label_map(labels: LabelMap, path: str | Path, *, overwrite: bool = Fal
 
     """
     target = Path(path)
-    slicer = output_format(target) is Format.SEG_NRRD
-    header = structures_to_segments(labels) if slicer else {}
+    form = output_format(target)
     with atomic_path(target, overwrite) as temporary:
-        write_itk(labels.array, labels.geometry, header, temporary)
+        if form is Format.NIFTI:
+            write_nifti(labels.array, labels.geometry, temporary)
+        else:
+            header = structures_to_segments(labels) if form is Format.SEG_NRRD else {}
+            write_itk(labels.array, labels.geometry, header, temporary)
     return target

@@ -1,99 +1,89 @@
-"""NIfTI's own troubles, kept away from the rest.
+"""NIfTI files through nibabel.
 
-ITK reads a truncated file without an error, the rest as zeros; writes one without an error on a
-full disk; reads NaN and infinity as zero; and reads ``a.nii`` when asked for ``a.nii.gz`` if both
-exist. So compressed files are unpacked under a private name first, and the bytes are checked.
+Not through ITK, which reads a truncated file or NaN as zeros, ``a.nii`` when asked for
+``a.nii.gz`` if both exist, and refuses NIfTI-2 and the slightest shear.
 """
 
 from __future__ import annotations
 
 import gzip
-import math
-import shutil
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import Any
 
 import numpy as np
 
 from oneslice.errors import InputError
+from oneslice.formats.image import Image, damaged, pick_frame, refuse_colours, right_angled
+from oneslice.geometry import Array, Geometry
 
-_FLOATS = {16: "f4", 64: "f8"}  # by NIfTI's datatype codes
-_HEADER_SIZES = (348, 540)  # NIfTI-1 and NIfTI-2
+_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 
 
-@contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
-    """Yield an uncompressed file with the same content, for as long as the context lasts.
+def read_nifti(path: Path, frame: int | None = None) -> Image:
+    """Read one 3D image; 2D counts as one slice, 4D needs ``frame``.
 
     Raises:
-        InputError: broken compression.
+        InputError: not a NIfTI image, damaged, colour, complex, sheared, 5D, or a frame is missing.
 
     """
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        _check_compression(path)
+        image = nibabel.load(path)
+        array = _array(image, path, frame)
+    except (ImageFileError, HeaderDataError) as error:
+        raise InputError(f"{path}: is not a NIfTI image, or is damaged") from error
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise damaged(path) from error
+    scale = _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
+    affine = np.diag([scale, scale, scale, 1]) @ _LPS_FROM_RAS @ image.affine
+    geometry = right_angled(Geometry(array.shape, affine), path)
+    return Image(array, geometry, slice_axis=image.header.get_dim_info()[2])
+
+
+def _check_compression(path: Path) -> None:
+    """Unpack to the end, where the checksum is."""
     with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    if not compressed and path.suffix == ".nii":
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="oneslice-") as folder:
-        plain = Path(folder) / "image.nii"
-        try:
-            opened: IO[bytes] = cast(IO[bytes], gzip.open(path)) if compressed else path.open("rb")
-            with opened as source, plain.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise damaged(path) from error
-        yield plain
+        if file.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as unpacked:
+        while unpacked.read(1 << 20):
+            pass
 
 
-def check_length(plain: Path, header: Mapping[str, str], path: Path) -> None:
-    """Raise InputError if an uncompressed file is shorter than its header says.
+def _array(image: Any, path: Path, frame: int | None) -> Array:
+    """(I, J, K) in the machine's byte order, scaled as the header says."""
+    dtype = image.get_data_dtype()
+    refuse_colours(path, len(dtype.fields or ()) or (2 if dtype.kind == "c" else 1))
+    shape = image.shape
+    if any(extent > 1 for extent in shape[4:]):
+        raise InputError(f"{path}: has {len(shape)} dimensions; save one 3D image of it")
+    chosen = pick_frame(path, shape[3] if len(shape) > 3 else 1, frame)
+    beyond = (chosen, *(0 for _ in shape[4:])) if len(shape) > 3 else ()
+    array = np.asarray(image.dataobj[(..., *beyond)])
+    array = array.reshape(*array.shape, *(1 for _ in range(3 - array.ndim)))
+    native = array.dtype.newbyteorder("=")
+    return array.astype(native if native.itemsize <= 8 else np.float64, copy=False)
 
-    Args:
-        plain: the file.
-        header: its fields as ITK names them (``dim[0]``, ``bitpix``, ``vox_offset``).
-        path: what to call it in the message.
 
-    """
-    sizes = [int(header[f"dim[{axis}]"]) for axis in range(1, 1 + int(header["dim[0]"]))]
-    voxels = math.prod(max(size, 1) for size in sizes)
-    expected = int(float(header["vox_offset"])) + voxels * int(header["bitpix"]) // 8
-    if plain.stat().st_size < expected:
-        raise damaged(path)
+def write_nifti(array: Array, geometry: Geometry, path: Path) -> None:
+    """Write an array (I, J, K) and its grid; ``.gz`` compresses.
 
-
-def check_finite(plain: Path, header: Mapping[str, str], path: Path) -> None:
-    """Raise InputError if an uncompressed file of floats holds NaN or infinity.
-
-    Args:
-        plain: the file.
-        header: its fields as ITK names them (``datatype``, ``vox_offset``).
-        path: what to call it in the message.
+    Raises:
+        OSError: the file cannot be written whole.
 
     """
-    kind = _FLOATS.get(int(header["datatype"]))
-    if kind is None:
-        return
-    with plain.open("rb") as file:
-        order = "<" if int.from_bytes(file.read(4), "little") in _HEADER_SIZES else ">"
-        file.seek(int(float(header["vox_offset"])))
-        while len(values := np.fromfile(file, order + kind, 1 << 20)):
-            if not np.isfinite(values).all():
-                raise InputError(
-                    f"{path}: holds NaN or infinite values; replace them (for instance by the "
-                    "background's value) and try again"
-                )
+    import nibabel
 
-
-def damaged(path: Path) -> InputError:
-    """What to say of a file that is not whole."""
-    return InputError(f"{path}: the file is cut short or damaged; copy or export it again")
-
-
-def slice_axis(header: Mapping[str, str]) -> int | None:
-    """The slice axis that ``dim_info`` names, None where it names none."""
-    axis = (int(header.get("dim_info", "0")) >> 4 & 3) - 1
-    return axis if axis >= 0 else None
+    image = nibabel.Nifti1Image(array, _LPS_FROM_RAS @ geometry.affine)
+    image.set_sform(image.affine, code="scanner")
+    image.set_qform(image.affine, code="scanner")
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)

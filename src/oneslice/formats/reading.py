@@ -9,8 +9,9 @@ from oneslice.formats.dicom import read_dicom
 from oneslice.formats.dicom_files import is_dicom
 from oneslice.formats.image import Image, pick_frame
 from oneslice.formats.itk import read_itk
+from oneslice.formats.nifti import read_nifti
 from oneslice.formats.pictures import pictures_in, read_pictures
-from oneslice.formats.suffixes import PICTURES, VOLUMES, stem_of, suffix_of
+from oneslice.formats.suffixes import NIFTI, PICTURES, VOLUMES, stem_of, suffix_of
 from oneslice.volume import Volume
 
 
@@ -57,7 +58,7 @@ def read_image(
 def _read(path: Path, series: str | None, frame: int | None, palette: bool) -> Image:
     _check_readable(path)
     if suffix_of(path) in VOLUMES and not path.is_dir():
-        return read_itk(path, frame)
+        return read_nifti(path, frame) if suffix_of(path) in NIFTI else read_itk(path, frame)
     pick_frame(path, 1, frame)
     if suffix_of(path) in PICTURES or (path.is_dir() and _holds_pictures(path)):
         return read_pictures(path, palette)

@@ -9,7 +9,8 @@ from pathlib import Path
 from oneslice.errors import InputError
 
 PICTURES = (".png", ".tif", ".tiff")
-VOLUMES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
+NIFTI = (".nii.gz", ".nii")
+VOLUMES = (*NIFTI, ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 _KNOWN = (*VOLUMES, *PICTURES, ".dcm", ".zip", ".json")
 
 
