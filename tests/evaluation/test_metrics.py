@@ -83,7 +83,7 @@ def test_empty_masks_follow_the_rule(predicted, expected, presence, score, perce
     assert found.presence is presence
     assert found.dice == found.nsd == score
     assert found.hd95 is found.assd is None
-    assert found.volume_difference_percent == percent
+    assert found.volume_difference_percent == pytest.approx(percent)
 
 
 def test_refuses_other_shapes_and_no_tolerance():

@@ -15,6 +15,7 @@ that a method cannot better its distances by finding nothing.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -132,12 +133,16 @@ def _figures(
     box = _bounding_box(predicted | expected)
     y_pred, y = _one_hot(predicted[box]), _one_hot(expected[box])
     mm = list(spacing)
-    return (
-        float(compute_dice(y_pred, y)),
-        float(compute_hausdorff_distance(y_pred, y, True, percentile=95, spacing=mm)),
-        float(compute_average_surface_distance(y_pred, y, True, symmetric=True, spacing=mm)),
-        float(compute_surface_dice(y_pred, y, [tolerance], True, spacing=mm, use_subvoxels=True)),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI warns of its own calls
+        return (
+            float(compute_dice(y_pred, y)),
+            float(compute_hausdorff_distance(y_pred, y, True, percentile=95, spacing=mm)),
+            float(compute_average_surface_distance(y_pred, y, True, symmetric=True, spacing=mm)),
+            float(
+                compute_surface_dice(y_pred, y, [tolerance], True, spacing=mm, use_subvoxels=True)
+            ),
+        )
 
 
 def _bounding_box(mask: Array) -> tuple[slice, ...]:

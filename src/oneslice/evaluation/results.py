@@ -1,0 +1,124 @@
+"""A run's folder: one file for each case, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from oneslice.errors import InputError
+from oneslice.evaluation.scoring import Score
+from oneslice.formats import write_text_atomically
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work.
+
+    Args:
+        variant: the row of the table.
+        extents: an ``Extents`` value.
+        fold: the fold's number.
+        case: the query's identity.
+        support: the support's identity.
+    """
+
+    variant: str
+    extents: str
+    fold: int
+    case: str
+    support: str
+
+    @property
+    def stem(self) -> Path:
+        """Where its files lie in the run's folder, without suffix."""
+        return Path(_plain(self.variant)) / self.extents / f"fold{self.fold}-{_plain(self.case)}"
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What is kept of a unit.
+
+    Args:
+        unit: which.
+        scores: one for each structure.
+        seconds: the method took for all structures of the scan.
+        peak_mib: the process's largest memory meanwhile, None where the system does not say.
+    """
+
+    unit: Unit
+    scores: tuple[Score, ...]
+    seconds: float
+    peak_mib: float | None
+
+
+class RunFolder:
+    """Where a run keeps what it has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, settings: dict[str, Any], manifest: dict[str, Any]) -> None:
+        """Write the manifest, or take up the run that left one.
+
+        Args:
+            settings: what results depend on; a run taken up must have the same.
+            manifest: the rest.
+
+        Raises:
+            InputError: the folder holds a run with other settings.
+
+        """
+        path = self.folder / MANIFEST
+        if path.exists():
+            before = json.loads(path.read_text(encoding="utf-8"))["settings"]
+            changed = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
+            if changed:
+                raise InputError(
+                    f"{self.folder}: holds a run with other settings ({', '.join(changed)}); "
+                    "choose another --output, or repeat the settings in its manifest.json"
+                )
+        text = json.dumps({"settings": settings} | manifest, indent=1) + "\n"
+        write_text_atomically(path, text, overwrite=True)
+
+    def load(self, unit: Unit) -> CaseResult | None:
+        """The result of a unit, None if it is not there yet."""
+        path = self._path(unit)
+        if not path.exists():
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        scores = tuple(Score(**score) for score in content["scores"])
+        return CaseResult(unit, scores, content["seconds"], content["peak_mib"])
+
+    def save(self, result: CaseResult) -> None:
+        """Keep a result; the file is either whole or absent."""
+        text = json.dumps(asdict(result), indent=1) + "\n"
+        write_text_atomically(self._path(result.unit), text, overwrite=True)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write one of the run's summaries."""
+        write_text_atomically(self.folder / name, text, overwrite=True)
+        return self.folder / name
+
+    def prediction(self, unit: Unit) -> Path:
+        """Where the predicted label map of a unit belongs."""
+        stem = self.folder / "predictions" / unit.stem
+        return stem.with_name(f"{stem.name}.nii.gz")
+
+    def _path(self, unit: Unit) -> Path:
+        stem = self.folder / "cases" / unit.stem
+        return stem.with_name(f"{stem.name}.json")
+
+
+def _plain(name: str) -> str:
+    """A name as a file name."""
+    return "".join(_plain_letters(name))
+
+
+def _plain_letters(name: str) -> Iterator[str]:
+    for letter in name:
+        yield letter if letter.isalnum() or letter in "-_." else "_"
