@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.clips import TINY
+from training.clips import TINY, Clip
 from training.forward import enlarge
 from training.rollout import Answer, Rollout
 
@@ -74,6 +74,16 @@ def overlap(found: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     both = (found & truth).sum(1).float()
     total = found.sum(1).float() + truth.sum(1)
     return (2 * both + 1e-6) / (total + 1e-6), (both + 1e-6) / (total - both + 1e-6)
+
+
+def copy_dice(clip: Clip) -> Tensor:
+    """Dice of the middle support's mask laid over the queries, where the target is present."""
+    first = clip.supports
+    truth = clip.masks[:, :, first:].flatten(0, 2)
+    queries = clip.masks.shape[2] - first
+    guess = clip.masks[:, :, first // 2].flatten(0, 1).repeat_interleave(queries, 0)
+    weight = clip.valid.flatten().repeat_interleave(queries) & truth.flatten(1).any(1)
+    return _mean(overlap(guess, truth)[0], weight.float())
 
 
 def _binary(logits: Tensor, truth: Tensor) -> Tensor:

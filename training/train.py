@@ -17,7 +17,7 @@ from transformers import Sam2VideoModel
 
 from training import parallel
 from training.clips import Plan, draw_kind, make_clips
-from training.losses import Weights, clip_loss
+from training.losses import Weights, clip_loss, copy_dice
 from training.model import build_mini, set_size
 from training.optimise import Optimiser, ema_decay
 from training.rng import Draw, step_seed
@@ -105,7 +105,8 @@ class Trainer:
         supports, chain = draw_kind(coin)
         batch = max(1, options.pixels // self.size**2)
         seed = step_seed(options.seed + 77, self.step * self.world + self.rank)
-        plan = Plan(batch=batch, targets=options.targets, size=self.size)
+        closeup = 0.35 + 0.3 * (256 - self.size) / 128  # few pixels: show less of the body
+        plan = Plan(batch=batch, targets=options.targets, size=self.size, closeup=closeup)
         clip = make_clips(Draw(seed, self.device), plan, supports, chain)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             rollout = run_clip(self.model, clip, coin, max(0.15, 0.6 - 1.5 * progress))
@@ -116,7 +117,8 @@ class Trainer:
         self._blend()
         self.step += 1
         self.clips += batch * self.world
-        for name, value in (*figures.items(), ("loss", loss.detach())):
+        extra = ("loss", loss.detach()), ("copy", copy_dice(clip))
+        for name, value in (*figures.items(), *extra):
             self.figures.setdefault(name, []).append(value)
 
     def _resize(self, size: int) -> None:
