@@ -36,7 +36,7 @@ _NUMBERED = {
 }
 _HEADS = r"(output_hypernetworks_mlps\.\d+|iou_prediction_head|pred_obj_score_head|pointer_proj)"
 
-# Rewritings inside a part: a pattern, and its replacement or the function that finds it.
+# Rewritings inside a part, applied in this order.
 _REWRITINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
