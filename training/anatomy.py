@@ -64,9 +64,10 @@ def _free_organs(draw: Draw, b: int) -> Organs:
     radius[..., :2] = torch.where(sheet[..., None], thin, radius[..., :2])
     centre = draw.uniform(b, SLOTS, 3, low=-0.6, high=0.6)
     centre[..., 2] *= 1.5
-    waves = draw.normal(b, SLOTS, WAVES, 3) * torch.linspace(1.2, 4.0, WAVES, device=size.device)[
-        :, None
-    ]
+    waves = (
+        draw.normal(b, SLOTS, WAVES, 3)
+        * torch.linspace(1.2, 4.0, WAVES, device=size.device)[:, None]
+    )
     return Organs(
         centre=centre,
         radius=radius.clamp(min=0.02),

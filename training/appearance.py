@@ -69,9 +69,10 @@ def _per_patient(
     return Tissues(shifted.clamp(0, 1.1), roughness[:, None].expand(-1, patients, -1))
 
 
-def render(draw: Draw, labels: Tensor, tissues: Tissues, patient: Tensor, cross: Tensor) -> Tensor:
-    """Pictures in [0, 1]: labels (B, T, H, W), patient (T,) the index of each frame's patient."""
-    b, t, h, w = labels.shape
+def render(draw: Draw, labels: Tensor, tissues: Tissues, supports: int, cross: Tensor) -> Tensor:
+    """Pictures in [0, 1] of labels (B, T, H, W); frames from ``supports`` on are patient 1."""
+    b, t, h, _ = labels.shape
+    patient = (torch.arange(t, device=draw.device) >= supports).long()
     grey = _lookup(tissues.brightness, labels, patient)
     rough = _lookup(tissues.roughness, labels, patient)
     grey = grey + rough * _texture(draw, b, t, h)
@@ -80,7 +81,7 @@ def render(draw: Draw, labels: Tensor, tissues: Tissues, patient: Tensor, cross:
     grey = grey * _bias(draw, b, t, h, patient)
     noise = _scan_value(draw, b, patient, cross, 0.0, 0.06)[..., None, None]
     grey = grey + noise * _texture(draw, b, t, h, fine=0.75)
-    return _contrast(draw, grey, patient, cross)
+    return _contrast(draw, grey, supports, patient, cross)
 
 
 def normalise(grey: Tensor) -> Tensor:
@@ -132,7 +133,7 @@ def _blur(x: Tensor, sigma: Tensor, reach: int = 3) -> Tensor:
 def _coarsen(draw: Draw, x: Tensor) -> Tensor:
     """Some scans were acquired with fewer pixels: down and up again."""
     h = x.shape[-1]
-    small = int(h / float(draw.uniform(1, low=1.4, high=3.0)))
+    small = int(h / draw.host.uniform(1.4, 3.0))
     low = F.interpolate(x, size=(small, small), mode="area")
     low = F.interpolate(low, size=(h, h), mode="bicubic")
     return torch.where(draw.coin(x.shape[0], 1, 1, 1, chance=0.25), low, x)
@@ -145,18 +146,19 @@ def _bias(draw: Draw, b: int, t: int, h: int, patient: Tensor) -> Tensor:
     return field.exp()[:, patient]
 
 
-def _contrast(draw: Draw, x: Tensor, patient: Tensor, cross: Tensor) -> Tensor:
+def _contrast(draw: Draw, x: Tensor, supports: int, patient: Tensor, cross: Tensor) -> Tensor:
     """Robust range per patient, then gamma and, seldom, inversion of both scans."""
-    out = torch.empty_like(x)
-    for index in range(2):
-        frames = patient == index
-        if bool(frames.any()):
-            sample = x[:, frames, ::3, ::3].flatten(1)
-            sample = sample[:, :: max(1, sample.shape[1] // 2048)]
-            low = sample.quantile(0.01, 1)[:, None, None, None]
-            high = sample.quantile(0.995, 1)[:, None, None, None]
-            out[:, frames] = ((x[:, frames] - low) / (high - low + 1e-3)).clamp(0, 1)
+    out = torch.cat([_robust(x[:, :supports]), _robust(x[:, supports:])], 1)
     gamma = _scan_value(draw, x.shape[0], patient, cross, -0.4, 0.4).exp()[..., None, None]
     out = out.clamp(min=1e-4) ** gamma
     flip = draw.coin(x.shape[0], 1, 1, 1, chance=0.1)
     return torch.where(flip, 1 - out, out)
+
+
+def _robust(x: Tensor) -> Tensor:
+    """Scales (B, T, H, W) between percentiles of a sample of its pixels."""
+    sample = x[..., ::3, ::3].flatten(1)
+    sample = sample[:, :: max(1, sample.shape[1] // 2048)]
+    low, high = sample.quantile(torch.tensor([0.01, 0.995], device=x.device), 1)
+    low, high = low[:, None, None, None], high[:, None, None, None]
+    return ((x - low) / (high - low + 1e-3)).clamp(0, 1)

@@ -6,12 +6,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.anatomy import CRESCENT, INNER, LARGE, OUTER, POOL, RING, SLOTS, TWIN_A, TWIN_B
-from training.anatomy import Organs, draw_organs
+from training.anatomy import (
+    CRESCENT,
+    INNER,
+    LARGE,
+    OUTER,
+    POOL,
+    RING,
+    SLOTS,
+    TWIN_A,
+    TWIN_B,
+    Organs,
+    draw_organs,
+)
 from training.appearance import draw_tissues, normalise, render
 from training.rng import Draw
-from training.shapes import FIRST_ORGAN, FIRST_REGION, LABELS, draw_body, frame_points
-from training.shapes import paint, take_frames
+from training.shapes import (
+    FIRST_ORGAN,
+    FIRST_REGION,
+    LABELS,
+    draw_body,
+    frame_points,
+    paint,
+    take_frames,
+)
 
 FRAMES = 4
 TINY = 6  # a mask with fewer pixels (at 128 px) counts neither as present nor as absent
@@ -29,8 +47,11 @@ class Clip:
 
     def to(self, device: torch.device) -> "Clip":
         return Clip(
-            self.pixels.to(device), self.masks.to(device), self.valid.to(device),
-            self.supports, self.chain,
+            self.pixels.to(device),
+            self.masks.to(device),
+            self.valid.to(device),
+            self.supports,
+            self.chain,
         )
 
 
@@ -70,7 +91,7 @@ def make_clips(draw: Draw, plan: Plan, supports: int, chain: bool) -> Clip:
     labels = paint(frames, body, frame_points(z, pose, warp, plan.size // 2), plan.size)
     masks, valid = _targets(draw, organs, labels, focus, plan, supports)
     tissues = draw_tissues(draw, organs.material, 2, cross)
-    grey = render(draw, labels, tissues, patient, cross)
+    grey = render(draw, labels, tissues, supports, cross)
     grey, masks = _mirror(draw, grey, masks)
     return Clip(normalise(grey), masks, valid, supports, chain)
 

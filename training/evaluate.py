@@ -151,12 +151,12 @@ def summarise(folds: list[dict[str, list[Tally]]]) -> dict[str, object]:
     every = [t for f in folds for ts in f.values() for t in ts]
     seen, gone = ([x for t in every for x in getattr(t, k)] for k in ("seen", "gone"))
     recall, reject = sum(seen) / max(len(seen), 1), sum(gone) / max(len(gone), 1)
-    presence = dict(recall=recall, reject=reject, balanced=(recall + reject) / 2)
-    return dict(
-        model=mean("counts"),
-        copy=mean("copied"),
-        presence={k: round(v, 3) for k, v in presence.items()},
-    )
+    presence = {"recall": recall, "reject": reject, "balanced": (recall + reject) / 2}
+    return {
+        "model": mean("counts"),
+        "copy": mean("copied"),
+        "presence": {k: round(v, 3) for k, v in presence.items()},
+    }
 
 
 def evaluate(model: Sam2VideoModel, data: Path, sets: list[str], folds: int) -> dict[str, object]:

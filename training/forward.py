@@ -58,9 +58,7 @@ def encode(model: Sam2VideoModel, pixels: Tensor) -> Features:
     return Features(decoder.conv_s0(fine), decoder.conv_s1(middle), top, place)
 
 
-def decode(
-    model: Sam2VideoModel, features: Features, top: Tensor, masks: Tensor | None
-) -> Decoded:
+def decode(model: Sam2VideoModel, features: Features, top: Tensor, masks: Tensor | None) -> Decoded:
     """Runs the mask decoder; with prompt masks it answers with token 0, else with token 1."""
     n = len(top)
     points = torch.zeros(1, 1, 1, 2, device=top.device)
@@ -75,10 +73,14 @@ def decode(
         multimask_output=masks is None,
         high_resolution_features=[features.fine, features.middle],
     )
-    return Decoded(logits[:, 0].float(), iou[:, 0, 0].float(), token[:, 0, 0], score[:, 0, 0].float())
+    return Decoded(
+        logits[:, 0].float(), iou[:, 0, 0].float(), token[:, 0, 0], score[:, 0, 0].float()
+    )
 
 
-def remember(model: Sam2VideoModel, top: Tensor, mask: Tensor, score: Tensor, token: Tensor) -> Memory:
+def remember(
+    model: Sam2VideoModel, top: Tensor, mask: Tensor, score: Tensor, token: Tensor
+) -> Memory:
     """mask (N, 1, S, S) in [0, 1], object score (N,), decoder token (N, C) to a memory."""
     scaled = mask * model.config.sigmoid_scale_for_mem_enc + model.config.sigmoid_bias_for_mem_enc
     features, place = model.memory_encoder(top, scaled)
@@ -90,7 +92,9 @@ def remember(model: Sam2VideoModel, top: Tensor, mask: Tensor, score: Tensor, to
     return Memory(_tokens(features), _tokens(place.expand_as(features)), pointer)
 
 
-def remember_prompt(model: Sam2VideoModel, features: Features, mask: Tensor) -> tuple[Memory, Tensor]:
+def remember_prompt(
+    model: Sam2VideoModel, features: Features, mask: Tensor
+) -> tuple[Memory, Tensor]:
     """A labelled frame to a memory: mask (N, 1, S, S) of 0 and 1; also the object score."""
     decoded = decode(model, features, features.top, model.mask_downsample(mask))
     shown = mask.flatten(1).any(1)
@@ -111,7 +115,11 @@ def round_trip(mask: Tensor) -> Tensor:
 
 
 def attend(
-    model: Sam2VideoModel, query: Features, memories: list[Memory], ages: list[int], times: list[float]
+    model: Sam2VideoModel,
+    query: Features,
+    memories: list[Memory],
+    ages: list[int],
+    times: list[float],
 ) -> Tensor:
     """Conditions N queries on memories; age 0 marks a prompt, times place the pointers.
 

@@ -100,12 +100,12 @@ def _figures(
     """Detached scalars: Dice of present targets, recall of presence and of absence."""
     says = (answers.score > 0).float()
     absent = clear - present
-    figures = dict(
-        dice=_mean(dice, present),
-        seen=_mean(says, present),
-        gone=_mean(1 - says, absent),
-        absent=absent.sum() / clear.sum().clamp(min=1),
-        presence=presence,
-        overlap=guess,
-    )
+    figures = {
+        "dice": _mean(dice, present),
+        "seen": _mean(says, present),
+        "gone": _mean(1 - says, absent),
+        "absent": absent.sum() / clear.sum().clamp(min=1),
+        "presence": presence,
+        "overlap": guess,
+    }
     return {name: value.detach() for name, value in figures.items()}

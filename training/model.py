@@ -22,15 +22,15 @@ def mini_config(
         num_maskmem=4,
         max_object_pointers_in_encoder=16,
         vision_config=_vision(size, dims, blocks, width, grids),
-        prompt_encoder_config=dict(hidden_size=width, image_size=size, patch_size=TOP),
-        mask_decoder_config=dict(
-            hidden_size=width,
-            mlp_dim=3 * width,
-            num_attention_heads=4,
-            num_multimask_outputs=1,
-            iou_head_hidden_dim=width,
-            dynamic_multimask_via_stability=False,
-        ),
+        prompt_encoder_config={"hidden_size": width, "image_size": size, "patch_size": TOP},
+        mask_decoder_config={
+            "hidden_size": width,
+            "mlp_dim": 3 * width,
+            "num_attention_heads": 4,
+            "num_multimask_outputs": 1,
+            "iou_head_hidden_dim": width,
+            "dynamic_multimask_via_stability": False,
+        },
         memory_attention_hidden_size=width,
         memory_attention_num_layers=layers,
         memory_attention_feed_forward_hidden_size=3 * width,
@@ -50,30 +50,30 @@ def _vision(
     size: int, dims: tuple[int, ...], blocks: tuple[int, ...], width: int, grids: list[list[int]]
 ) -> dict:
     third = blocks[0] + blocks[1]  # first block of the stage at stride 16
-    backbone = dict(
-        model_type="sam2_hiera_det_model",
-        hidden_size=dims[0],
-        num_attention_heads=1,
-        image_size=[size, size],
-        patch_kernel_size=[7, 7],
-        patch_stride=[STRIDE, STRIDE],
-        patch_padding=[3, 3],
-        blocks_per_stage=list(blocks),
-        embed_dim_per_stage=list(dims),
-        num_attention_heads_per_stage=[1, 2, 4, 4],
-        window_size_per_stage=[8, 4, 8, 4],
-        global_attention_blocks=list(range(third + 1, third + blocks[2], 2)),
-        window_positional_embedding_background_size=[8, 8],
-    )
-    return dict(
-        model_type="sam2_vision_model",
-        backbone_config=backbone,
-        backbone_channel_list=list(dims[::-1]),
-        backbone_feature_sizes=grids,
-        fpn_hidden_size=width,
-        fpn_top_down_levels=[2, 3],
-        num_feature_levels=3,
-    )
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": dims[0],
+        "num_attention_heads": 1,
+        "image_size": [size, size],
+        "patch_kernel_size": [7, 7],
+        "patch_stride": [STRIDE, STRIDE],
+        "patch_padding": [3, 3],
+        "blocks_per_stage": list(blocks),
+        "embed_dim_per_stage": list(dims),
+        "num_attention_heads_per_stage": [1, 2, 4, 4],
+        "window_size_per_stage": [8, 4, 8, 4],
+        "global_attention_blocks": list(range(third + 1, third + blocks[2], 2)),
+        "window_positional_embedding_background_size": [8, 8],
+    }
+    return {
+        "model_type": "sam2_vision_model",
+        "backbone_config": backbone,
+        "backbone_channel_list": list(dims[::-1]),
+        "backbone_feature_sizes": grids,
+        "fpn_hidden_size": width,
+        "fpn_top_down_levels": [2, 3],
+        "num_feature_levels": 3,
+    }
 
 
 def build_mini(size: int = 256, **shape: object) -> Sam2VideoModel:

@@ -26,9 +26,7 @@ class Optimiser:
         self.parts: list[torch.optim.Optimizer] = [_adamw(rest, rate)]
         if hidden:
             self.parts.append(
-                torch.optim.Muon(
-                    hidden, rate, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"
-                )
+                torch.optim.Muon(hidden, rate, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
             )
 
     def rate_at(self, progress: float) -> float:
@@ -69,5 +67,5 @@ def _is_hidden(name: str, parameter: nn.Parameter) -> bool:
 def _adamw(parameters: list[nn.Parameter], rate: float) -> torch.optim.AdamW:
     decayed = [p for p in parameters if p.ndim > 1]
     plain = [p for p in parameters if p.ndim <= 1]
-    groups = [dict(params=decayed, weight_decay=0.02), dict(params=plain, weight_decay=0.0)]
+    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, rate, betas=(0.9, 0.98))

@@ -1,6 +1,7 @@
 """Random numbers on a device from one seed: every draw names its range."""
 
 import math
+import random
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ class Draw:
     def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.host = random.Random(seed)  # for decisions of the host: shapes and branches
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform in [low, high)."""

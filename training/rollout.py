@@ -7,8 +7,17 @@ from torch import Tensor
 from transformers import Sam2VideoModel
 
 from training.clips import Clip
-from training.forward import Decoded, Features, Memory, attend, decode, encode, enlarge, remember
-from training.forward import remember_prompt
+from training.forward import (
+    Decoded,
+    Features,
+    Memory,
+    attend,
+    decode,
+    encode,
+    enlarge,
+    remember,
+    remember_prompt,
+)
 
 
 @dataclass

@@ -30,8 +30,8 @@ class Body:
 def draw_body(draw: Draw, batch: int) -> Body:
     """Elliptic bodies; a quarter of them fill the field of view."""
     radius = draw.uniform(batch, 2, low=0.6, high=0.98)
-    full = draw.coin(batch, chance=0.25)
-    radius[full] = 4.0
+    full = draw.coin(batch, 1, chance=0.25)
+    radius = torch.where(full, 4.0, radius)
     inside = draw.uniform(batch, 2, low=0.8, high=0.99).sort(-1).values.flip(-1)
     scale = draw.log_uniform(batch, 1, 1, 1, low=1.5, high=7.0)
     return Body(
@@ -43,9 +43,7 @@ def draw_body(draw: Draw, batch: int) -> Body:
     )
 
 
-def frame_points(
-    z: Tensor, pose: Tensor, warp: Tensor, side: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def frame_points(z: Tensor, pose: Tensor, warp: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
     """Anatomy coordinates of every pixel.
 
     z (B, T); pose (B, T, 2, 3) affine from the field of view; warp (B, T, 3, side, side).
@@ -139,7 +137,9 @@ def paint(organs: Organs, body: Body, points: tuple[Tensor, Tensor, Tensor], siz
     order = organs.priority.flatten(0, 1).argsort(-1)  # (BT, O) slot painted at each rank
     rank = order.argsort(-1).to(torch.uint8)[:, :, None, None] + 1
     indoors = (shell < layers[:, 1])[:, None]
-    top = (((fine[:, 1 + REGIONS :] < 1) & indoors) * rank).amax(1).long()  # (BT, H, W), 0 where no organ
+    top = (
+        (((fine[:, 1 + REGIONS :] < 1) & indoors) * rank).amax(1).long()
+    )  # (BT, H, W), 0 where no organ
     slots = torch.cat([torch.zeros_like(order[:, :1]), order + FIRST_ORGAN], 1)
     painted = slots.gather(1, top.flatten(1)).view_as(top)
     return torch.where(top > 0, painted, labels).view(b, t, size, size)

@@ -31,7 +31,8 @@ class Options:
 
     out: Path
     minutes: float = 60.0
-    slice_minutes: float = math.inf
+    slice_minutes: float = math.inf  # stop after this time; a later call resumes
+    slice_steps: int = 0  # the same, in steps
     steps: int = 0  # if set, the budget is counted in steps, and the run is deterministic
     seed: int = 1
     device: str = "cpu"
@@ -40,7 +41,7 @@ class Options:
     targets: int = 4
     rate: float = 1e-3
     muon: bool = False
-    eager: bool = True  # plain attention; faster to train than the fused kernel on a CPU
+    attention: str = "auto"  # "eager" trains faster than the fused kernel on a CPU
     save_every: float = 5.0  # minutes
     log_every: int = 20
     threads: int = 1
@@ -57,14 +58,17 @@ class Options:
 class Trainer:
     """Holds the model, its average, the optimiser and the counters."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, model: Sam2VideoModel | None = None) -> None:
         self.options = options
         self.rank, self.world = parallel.start()
         torch.manual_seed(options.seed)
         self.device = torch.device(options.device)
-        self.model = build_mini(options.stage(0.0)).to(self.device).train()
-        if options.eager:
-            self.model.set_attn_implementation("eager")
+        model = model or build_mini(options.stage(0.0))
+        self.model = model.to(self.device).train()
+        kernel = {"cpu": "eager"}.get(self.device.type, "sdpa")
+        self.model.set_attn_implementation(
+            kernel if options.attention == "auto" else options.attention
+        )
         self.optimiser = Optimiser(self.model, options.rate, options.muon)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.step, self.spent, self.size, self.clips = 0, 0.0, options.stage(0.0), 0
@@ -83,12 +87,13 @@ class Trainer:
         """Trains until the budget or this slice ends, saving now and then."""
         self.options.out.mkdir(parents=True, exist_ok=True)
         begun = last = saved = time.monotonic()
+        until = self.step + self.options.slice_steps if self.options.slice_steps else math.inf
         while True:
             self._train_step(parallel.share(self.progress))
             now = time.monotonic()
             self.spent, last = self.spent + now - last, now
             done = self.progress >= 1 or now - begun > 60 * self.options.slice_minutes
-            done = bool(parallel.share(float(done)))
+            done = bool(parallel.share(float(done or self.step >= until)))
             if self.step % self.options.log_every == 0:
                 self._log()
             if done or now - saved > 60 * self.options.save_every:
@@ -139,8 +144,8 @@ class Trainer:
             return
         means = {k: round(float(torch.stack(v).mean()), 4) for k, v in self.figures.items()}
         rate = self.optimiser.rate_at(self.progress)
-        row = dict(step=self.step, minutes=round(self.spent / 60, 2), clips=self.clips)
-        row |= dict(size=self.size, rate=round(rate, 6)) | means
+        row = {"step": self.step, "minutes": round(self.spent / 60, 2), "clips": self.clips}
+        row |= {"size": self.size, "rate": round(rate, 6)} | means
         with (self.options.out / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
         self.figures.clear()
@@ -154,7 +159,7 @@ class Trainer:
         save_shards(self.model.state_dict(), fresh, "model")
         save_shards(self.average, fresh, "average")
         save_shards(self.optimiser.tensors(), fresh, "optimiser")
-        counters = dict(step=self.step, spent=self.spent, clips=self.clips)
+        counters = {"step": self.step, "spent": self.spent, "clips": self.clips}
         write_json(fresh / "counters.json", counters)
         replace_folder(fresh, self.options.out / "state")
 
