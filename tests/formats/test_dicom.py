@@ -11,10 +11,11 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from oneslice.errors import InputError
-from oneslice.formats import read_volume
+from oneslice.formats import find_scans, read_volume
 from oneslice.geometry import Geometry
 from oneslice.volume import Modality
 from tests.formats.dicom_series import series_datasets, slice_dataset, write_series
@@ -76,12 +77,25 @@ def test_other_objects_are_passed_over(tmp_path):
     write_series(tmp_path, ARRAY, GRID)
     report = slice_dataset(ARRAY[..., 0], [0, 0, 0], GRID)
     del report.Rows, report.PixelData
-    report.Modality, report.SeriesInstanceUID = "SR", "1.9"
+    report.Modality, report.SeriesInstanceUID = "KO", "1.9"
+    report.StudyInstanceUID, report.PatientID, report.SeriesNumber = "1.8", "1", 1
+    report.StudyDate, report.StudyTime, report.StudyID = "20200101", "120000", "1"
+    report.InstanceNumber, report.AccessionNumber, report.PatientName = 1, "", ""
     report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
-    (tmp_path / "DICOMDIR").write_text("not a slice")
+    disc = FileSet()
+    disc.add(report)
+    disc.write(tmp_path / "discs")
+    (tmp_path / "discs" / "DICOMDIR").rename(tmp_path / "DICOMDIR")
     (tmp_path / "notes.txt").write_text("hello")
-    (tmp_path / "broken").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)
     assert np.array_equal(read_volume(tmp_path).array, ARRAY)
+
+
+def test_a_damaged_file_is_not_passed_over(tmp_path):
+    paths = write_series(tmp_path, ARRAY, GRID)
+    paths[5].write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)
+    with pytest.raises(InputError, match=rf"{paths[5].name}: is cut short or damaged"):
+        read_volume(tmp_path)
+    assert find_scans([tmp_path]) == [tmp_path]
 
 
 def _positions(offsets):

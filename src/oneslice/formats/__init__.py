@@ -7,6 +7,7 @@ from oneslice.formats.reading import read_volume
 from oneslice.formats.regrid import place_on_grid
 from oneslice.formats.sidecar import describe_structures, sidecar_path
 from oneslice.formats.suffixes import Format, native_format, stem_of
+from oneslice.formats.volumes import write_volume
 
 __all__ = [
     "Format",
@@ -21,4 +22,5 @@ __all__ = [
     "stem_of",
     "write_label_map",
     "write_text_atomically",
+    "write_volume",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from oneslice.errors import InputError
@@ -23,11 +23,11 @@ def atomic_path(target: Path, overwrite: bool) -> Iterator[Path]:
             or the disk is full.
 
     """
-    if target.exists() and not overwrite:
-        raise InputError(f"{target}: exists already; add --overwrite to replace it")
     suffix = suffix_of(target) or target.suffix
     temporary = target.with_name(f".{secrets.token_hex(6)}.partial{suffix}")
     try:
+        if target.exists() and not overwrite:
+            raise InputError(f"{target}: exists already; add --overwrite to replace it")
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(target)
@@ -35,7 +35,8 @@ def atomic_path(target: Path, overwrite: bool) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise InputError(f"{target}: cannot be written ({reason}); nothing was left") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # whatever keeps it from being removed was reported above
+            temporary.unlink(missing_ok=True)
 
 
 def write_text_atomically(target: Path, text: str, overwrite: bool) -> None:

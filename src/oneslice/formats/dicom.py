@@ -115,7 +115,7 @@ def _read_multi_frame(header: Header, path: Path) -> tuple[Array, Geometry]:
     file = Path(str(header.filename))
     try:
         volume = highdicom.imread(file).get_volume(dtype=np.float32)
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: its frames cannot be read as one regular volume ({reason}); "

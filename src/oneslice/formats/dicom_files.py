@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from oneslice.errors import InputError
+from oneslice.formats.image import reading
 from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
 
 # Objects that refer to scans, or derive from them, and are no scans themselves.
 _NOT_SCANS = frozenset({"DOC", "KO", "PR", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT", "SEG", "SR"})
+_DIRECTORY = "1.2.840.10008.1.3.10"
 _TAGS = [
     "Columns",
     "ImageOrientationPatient",
@@ -88,18 +90,24 @@ def opened_zip(path: Path) -> Iterator[Path]:
 
 
 def read_headers(files: Iterable[Path]) -> list[Header]:
-    """The headers of the files that can be parsed, each with its ``filename``."""
+    """The files' headers, each with its ``filename``; a DICOMDIR has none.
+
+    Raises:
+        InputError: a damaged file; it may be a slice, so it is not passed over.
+
+    """
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     headers = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for file in files:
-            try:
-                headers.append(pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS))
-            except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError):
-                continue  # a stray file; if it was a slice, the gap in the stack is noticed
+    for file in files:
+        with reading(file), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            list(header)  # values are parsed when they are asked for, and errors come then
+            if "SOPClassUID" in header:
+                headers.append(header)
+            elif header.file_meta.get("MediaStorageSOPClassUID") != _DIRECTORY:
+                raise ValueError("the header ends before it says what the object is")
     return headers
 
 

@@ -51,7 +51,7 @@ def read_segmentation(file: Path) -> tuple[Array, Geometry, tuple[Structure, ...
     try:
         seg = highdicom.seg.segread(file)
         volume = seg.get_volume(combine_segments=True, rescale_fractional=False)
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{file}: cannot be read as one label map ({reason}); "

@@ -78,7 +78,15 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 
 
 def _holds_series(files: Iterable[Path]) -> bool:
-    return any(is_scan(header) for f in files if is_dicom(f) for header in read_headers([f]))
+    """Whether any of the files is a slice; a damaged one counts, so that reading reports it."""
+    return any(_is_slice(file) for file in files if is_dicom(file))
+
+
+def _is_slice(file: Path) -> bool:
+    try:
+        return any(is_scan(header) for header in read_headers([file]))
+    except InputError:
+        return True
 
 
 def _series_as_folders(paths: Iterable[Path]) -> list[Path]:

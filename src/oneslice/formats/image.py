@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +80,21 @@ def right_angled(geometry: Geometry, path: Path) -> Geometry:
     return geometry
 
 
-def damaged(path: Path) -> InputError:
-    """What to say of a file that is not whole."""
-    return InputError(f"{path}: the file is cut short or damaged; copy or export it again")
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises on a broken file into one line.
+
+    Raises:
+        InputError: in place of any other exception.
+
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{path}: does not fit into memory") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{path}: is cut short or damaged; copy or export it again") from error

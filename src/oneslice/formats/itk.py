@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.formats.image import Image, damaged, pick_frame, refuse_colours, right_angled
+from oneslice.formats.image import Image, pick_frame, refuse_colours, right_angled
+from oneslice.formats.suffixes import suffix_of
 from oneslice.geometry import Array, Geometry
 
 
@@ -40,16 +41,22 @@ def read_itk(path: Path, frame: int | None = None) -> Image:
     except RuntimeError as error:
         if "Unable to determine ImageIO" in str(error):
             raise InputError(f"{path}: is not an image of the kind its name says") from error
-        raise damaged(path) from error
+        raise
     array: Array = simple_itk().GetArrayFromImage(image).T
-    header = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    header = {str(key): reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     geometry = right_angled(_geometry(image), path)
     return Image(array.reshape(geometry.shape), geometry, header=header)
 
 
 def _select(reader: Any, path: Path, frame: int | None) -> None:
     """Refuse what is not scalar 3D, and point the reader at one frame."""
-    refuse_colours(path, reader.GetNumberOfComponents())
+    components = reader.GetNumberOfComponents()
+    if components > 1 and suffix_of(path) == ".seg.nrrd":
+        raise InputError(
+            f"{path}: its segments overlap ({components} layers); let each voxel belong to one "
+            "(in 3D Slicer: Data module, export visible segments to a label map) and give that"
+        )
+    refuse_colours(path, components)
     size = list(reader.GetSize())
     if any(extent > 1 for extent in size[4:]):
         raise InputError(f"{path}: has {len(size)} dimensions; save one 3D image of it")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oneslice.errors import InputError
 from oneslice.formats.atomic import atomic_path
 from oneslice.formats.dicom_seg import find_segmentation, read_segmentation
+from oneslice.formats.image import reading
 from oneslice.formats.itk import write_itk
 from oneslice.formats.nifti import write_nifti
 from oneslice.formats.reading import read_image
@@ -31,13 +31,10 @@ def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
 
     """
     path = Path(path)
-    try:
+    with reading(path):
         segmentation = find_segmentation(path, series) if path.exists() else None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     if segmentation is not None:
-        array, geometry, structures = read_segmentation(segmentation)
-        return LabelMap(array, geometry, structures, stem_of(path))
+        return LabelMap(*read_segmentation(segmentation), stem_of(path))
     image = read_image(path, series=series, palette=True)
     structures = segments_to_structures(image.header) or read_sidecar(path)
     return LabelMap(image.array, image.geometry, structures, stem_of(path))

@@ -7,14 +7,13 @@ Not through ITK, which reads a truncated file or NaN as zeros, ``a.nii`` when as
 from __future__ import annotations
 
 import gzip
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.formats.image import Image, damaged, pick_frame, refuse_colours, right_angled
+from oneslice.formats.image import Image, pick_frame, refuse_colours, right_angled
 from oneslice.geometry import Array, Geometry
 
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -30,18 +29,13 @@ def read_nifti(path: Path, frame: int | None = None) -> Image:
     """
     import nibabel
     from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
 
+    _check_compression(path)
     try:
-        _check_compression(path)
         image = nibabel.load(path)
-        array = _array(image, path, frame)
-    except (ImageFileError, HeaderDataError) as error:
-        raise InputError(f"{path}: is not a NIfTI image, or is damaged") from error
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        if isinstance(error, PermissionError):
-            raise
-        raise damaged(path) from error
+    except ImageFileError as error:
+        raise InputError(f"{path}: is not a NIfTI image") from error
+    array = _array(image, path, frame)
     scale = _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
     affine = np.diag([scale, scale, scale, 1]) @ _LPS_FROM_RAS @ image.affine
     geometry = right_angled(Geometry(array.shape, affine), path)

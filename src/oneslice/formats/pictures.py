@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.formats.image import Image, refuse_colours
+from oneslice.formats.image import Image, reading, refuse_colours
 from oneslice.formats.suffixes import PICTURES, natural_key, suffix_of
 from oneslice.geometry import Array, Geometry
 
@@ -56,13 +56,13 @@ def _pages(file: Path, palette: bool) -> Iterator[Array]:
     from PIL import Image as Pillow
     from PIL import ImageSequence, UnidentifiedImageError
 
-    try:
-        with Pillow.open(file) as picture:
+    with reading(file):
+        try:
+            picture = Pillow.open(file)
+        except UnidentifiedImageError as error:
+            raise InputError(f"{file}: is not a PNG or TIFF picture; export it again") from error
+        with picture:
             for page in ImageSequence.Iterator(picture):
                 if page.mode != "P" or not palette:
                     refuse_colours(file, 3 if page.mode == "P" else len(page.getbands()))
                 yield np.asarray(page)
-    except UnidentifiedImageError as error:
-        raise InputError(f"{file}: is not a PNG or TIFF picture; export it again") from error
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise InputError(f"{file}: the picture is cut short or damaged; export it again") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from oneslice.errors import InputError
 from oneslice.formats.dicom import read_dicom
 from oneslice.formats.dicom_files import is_dicom
-from oneslice.formats.image import Image, pick_frame
+from oneslice.formats.image import Image, pick_frame, reading
 from oneslice.formats.itk import read_itk
 from oneslice.formats.nifti import read_nifti
 from oneslice.formats.pictures import pictures_in, read_pictures
@@ -47,12 +47,8 @@ def read_image(
         InputError: anything that cannot be read as one 3D image of numbers.
 
     """
-    try:
+    with reading(path):
         return _read(path, series, frame, palette)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except MemoryError as error:
-        raise InputError(f"{path}: does not fit into memory") from error
 
 
 def _read(path: Path, series: str | None, frame: int | None, palette: bool) -> Image:

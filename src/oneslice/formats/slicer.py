@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from oneslice.errors import InputError
 from oneslice.volume import LabelMap, Structure, default_color
 
 _NAME = re.compile(r"Segment(\d+)_(?:Name|LabelValue)")
@@ -12,14 +13,22 @@ _EMPTY_EXTENT = "0 -1 0 -1 0 -1"
 
 
 def segments_to_structures(header: Mapping[str, str]) -> tuple[Structure, ...]:
-    """The structures that a header describes; none if it is not Slicer's."""
+    """The structures that a header describes; none if it is not Slicer's.
+
+    Raises:
+        InputError: a label value that is none.
+
+    """
     numbers = {int(match[1]) for key in header if (match := _NAME.fullmatch(key))}
     return tuple(_structure(header, number) for number in sorted(numbers))
 
 
 def _structure(header: Mapping[str, str], number: int) -> Structure:
     prefix = f"Segment{number}_"
-    value = int(header.get(prefix + "LabelValue", number + 1))
+    text = header.get(prefix + "LabelValue", str(number + 1))
+    if not text.isdecimal():
+        raise InputError(f"{prefix}LabelValue must be a whole number from 1 up, not {text!r}")
+    value = int(text)
     name = header.get(prefix + "Name", f"label {value}")
     color = _color(header.get(prefix + "Color", ""))
     return Structure(value, name, color or default_color(value))

@@ -1,0 +1,33 @@
+"""Writes volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from oneslice.formats.atomic import atomic_path
+from oneslice.formats.itk import write_itk
+from oneslice.formats.nifti import write_nifti
+from oneslice.formats.suffixes import Format, output_format
+from oneslice.geometry import Array, Geometry
+from oneslice.volume import Volume
+
+
+def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write an image on its exact grid, compressed; the suffix chooses the format.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: another suffix, the file exists and ``overwrite`` is false, or it cannot be
+            written.
+    """
+    target = Path(path)
+    write = write_nifti if output_format(target) is Format.NIFTI else _write_itk
+    with atomic_path(target, overwrite) as temporary:
+        write(volume.array, volume.geometry, temporary)
+    return target
+
+
+def _write_itk(array: Array, geometry: Geometry, path: Path) -> None:
+    write_itk(array, geometry, {}, path)
