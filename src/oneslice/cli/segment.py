@@ -114,7 +114,7 @@ def segment(
     if as_json:
         typer.echo(json.dumps([report.as_json() for report in reports], indent=1))
     else:
-        _print_reports(reports)
+        _print_reports(reports, out)
     _exit(reports)
 
 
@@ -242,19 +242,20 @@ def _run(
     return reports
 
 
-def _print_reports(reports: Sequence[CaseReport]) -> None:
+def _print_reports(reports: Sequence[CaseReport], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     done = [report for report in reports if report.error is None]
     if done:
-        table = Table()
-        table.add_column("output", overflow="fold")
+        table = Table(title=f"written to {out}")
+        table.add_column("file", overflow="fold", min_width=16)
         for name in ("seconds", *(f"{name} (ml)" for name in done[0].volumes)):
             table.add_column(name, justify="right")
         for report in done:
             volumes = (f"{value:.1f}" for value in report.volumes.values())
-            table.add_row(str(report.target), f"{report.seconds:.1f}", *volumes)
+            name = report.target.name if report.target == out else report.target.relative_to(out)
+            table.add_row(str(name), f"{report.seconds:.1f}", *volumes)
         Console().print(table)
 
 
