@@ -1,0 +1,1 @@
+"""Methods under one small interface; ``registry`` lists them."""

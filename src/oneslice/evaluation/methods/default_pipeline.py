@@ -1,0 +1,67 @@
+"""``oneslice``: the default pipeline as users run it: whole volumes, no extents given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from oneslice.evaluation.datasets import Stack
+from oneslice.evaluation.methods.base import Method, Request
+from oneslice.evaluation.methods.registry import Options
+from oneslice.geometry import Array
+from oneslice.matching import Metric
+from oneslice.propagation import Strategy
+from oneslice.segmenter import Segmenter
+from oneslice.settings import Settings
+from oneslice.support import Support
+from oneslice.volume import LabelMap
+
+
+class DefaultPipeline(Method):
+    """``Segmenter`` with its default settings."""
+
+    name = "oneslice"
+    uses_extent = False
+
+    def __init__(self, options: Options) -> None:
+        settings = Settings(
+            strategy=Strategy(options.strategy), metric=Metric(options.metric), seed=options.seed
+        )
+        self._segmenter = Segmenter(
+            options.model,
+            options.device,
+            settings,
+            image_size=options.image_size,
+            offline=options.offline,
+        )
+
+    def segment(self, query: Stack, support: Stack, requests: Sequence[Request]) -> list[Array]:
+        """Segment all structures at once, so that they compete.
+
+        Within one scan, one at a time: each structure has labelled slices of its own, and slices
+        that are labelled are not segmented again.
+        """
+        if query.volume is support.volume:
+            return [mask for r in requests for mask in self._segment(query, support, [r])]
+        return self._segment(query, support, requests)
+
+    def _segment(self, query: Stack, support: Stack, requests: Sequence[Request]) -> list[Array]:
+        labels = np.zeros(support.slices.shape, np.uint16)
+        for request in requests:
+            for z, mask in zip(request.labelled, request.masks, strict=True):
+                labels[z][mask] = request.structure.value
+        structures = tuple(request.structure for request in requests)
+        array, geometry = support.view.to_array(labels), support.volume.geometry
+        label_map = LabelMap(array, geometry, structures)
+        given = Support(support.volume, label_map, support.view.axes[0])
+        found = self._segmenter.segment(query.volume, given, axis=query.view.axes[0])
+        slices = query.view.to_slices(found.array)
+        return [slices == request.structure.value for request in requests]
+
+    def describe(self) -> dict[str, Any]:
+        """The checkpoint and the settings."""
+        checkpoint = self._segmenter.checkpoint
+        described = {"model": checkpoint.name, "sha256": checkpoint.sha256}
+        return described | self._segmenter.settings.describe()

@@ -1,0 +1,90 @@
+"""``paper``: augmentative prompting and dynamic matching (arXiv 2503.04826).
+
+Each labelled slice gets N_T augmented copies for each query slice that it supports; a query slice
+is prompted by the one that is most alike. Where the protocol assigns a labelled slice, the choice
+is among its copies; where the extent is unknown, among those of all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oneslice.augment import AugmentationPolicy
+from oneslice.evaluation.datasets import Stack
+from oneslice.evaluation.methods.base import Request
+from oneslice.evaluation.methods.pairwise import Choose, Pairwise, Prompts
+from oneslice.evaluation.methods.registry import Options
+from oneslice.evaluation.methods.session import Session
+from oneslice.matching import Metric, make_descriptor
+from oneslice.pool import SupportPool
+
+
+class Paper(Pairwise):
+    """Augmented supports, matched per query slice."""
+
+    name = "paper"
+
+    def __init__(self, session: Session, options: Options) -> None:
+        super().__init__(session)
+        self._options = options
+        self._policy = AugmentationPolicy()
+        self._descriptor = make_descriptor(Metric(options.metric), options.offline)
+
+    def _prompts(
+        self, query: Stack, support: Stack, requests: Sequence[Request]
+    ) -> tuple[Prompts, Choose]:
+        size = 1 + self._options.per_query * max(map(_most_supported, requests))
+        prompts = self._pool(
+            support,
+            requests,
+            lambda slices: (SupportPool(slices, size, self._policy, self._options.seed), size),
+        )
+        return prompts, self._chooser(query, requests, prompts)
+
+    def _chooser(self, query: Stack, requests: Sequence[Request], prompts: Prompts) -> Choose:
+        pool = torch.stack(
+            [self._descriptor.describe(prompts.encoded, n) for n in range(len(prompts.pool))]
+        )
+        eligible = prompts.pool.eligible()
+        frames = self._session.scan(query).encoded
+        distances: dict[int, Tensor] = {}
+
+        def choose(z: int, k: int) -> int:
+            if z not in distances:
+                described = self._descriptor.describe(frames, z)
+                distances[z] = self._descriptor.distances(described, pool).cpu()
+            candidates = [
+                n for slice_ in _candidates(requests[k], z) for n in prompts.entries(slice_)
+            ]
+            shown = [n for n in candidates if eligible[n, k]]
+            return shown[int(distances[z][shown].argmin())]
+
+        return choose
+
+    def describe(self) -> dict[str, Any]:
+        """The checkpoint and the paper's choices."""
+        choices = {
+            "metric": self._options.metric,
+            "per_query": self._options.per_query,
+            "policy": vars(self._policy),
+            "seed": self._options.seed,
+        }
+        return super().describe() | choices
+
+
+def _most_supported(request: Request) -> int:
+    """The most query slices that one labelled slice supports."""
+    chunks = request.chunks
+    return max(Counter(chunks).values()) if chunks else len(request.slices)
+
+
+def _candidates(request: Request, z: int) -> Sequence[int]:
+    """The labelled slices that may prompt a query slice."""
+    if request.chunks is None:
+        return tuple(dict.fromkeys(request.labelled))
+    return [request.labelled[request.chunks[request.slices.index(z)]]]

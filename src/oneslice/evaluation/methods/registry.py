@@ -1,0 +1,102 @@
+"""The methods by name. To add one: a file with a ``Method``, a name and a case here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from oneslice.evaluation.methods.base import Method
+
+if TYPE_CHECKING:
+    from oneslice.evaluation.methods.session import Session
+
+
+class MethodName(StrEnum):
+    """What can be run."""
+
+    COPY = "copy"
+    REGISTRATION = "registration"
+    SAM2_PLAIN = "sam2-plain"
+    PAPER = "paper"
+    ONESLICE = "oneslice"
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether it needs a SAM 2 checkpoint."""
+        return self not in (MethodName.COPY, MethodName.REGISTRATION)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What methods can be told; those without a network ignore all of it.
+
+    Args:
+        model: a checkpoint's name or path.
+        image_size: side of the network's input; None: the checkpoint's own.
+        device: where to run.
+        offline: never use the network.
+        metric: how supports are matched to slices.
+        per_query: augmented copies for each query slice (the paper's N_T).
+        strategy: how memories flow in ``oneslice``.
+        seed: of the augmentations.
+    """
+
+    model: str = "mini"
+    image_size: int | None = None
+    device: str = "auto"
+    offline: bool = False
+    metric: str = "encoder"
+    per_query: int = 2
+    strategy: str = "pairwise"
+    seed: int = 0
+
+
+@dataclass
+class MethodMaker:
+    """Makes methods; those with the same checkpoint and input size share one ``Session``."""
+
+    _sessions: dict[tuple[str, int | None], Session] = field(default_factory=dict)
+
+    def make(self, name: MethodName, options: Options) -> Method:
+        """A method, its checkpoint loaded.
+
+        Raises:
+            ModelError: the checkpoint is unknown, missing or corrupt.
+            OfflineError: something must be downloaded first.
+            InputError: an option cannot be used.
+
+        """
+        match name:
+            case MethodName.COPY:
+                from oneslice.evaluation.methods.copying import Copy
+
+                return Copy()
+            case MethodName.REGISTRATION:
+                from oneslice.evaluation.methods.registration import Registration
+
+                return Registration()
+            case MethodName.SAM2_PLAIN:
+                from oneslice.evaluation.methods.sam2_plain import Sam2Plain
+
+                return Sam2Plain(self._session(options))
+            case MethodName.PAPER:
+                from oneslice.evaluation.methods.paper import Paper
+
+                return Paper(self._session(options), options)
+            case MethodName.ONESLICE:
+                from oneslice.evaluation.methods.default_pipeline import DefaultPipeline
+
+                return DefaultPipeline(options)
+
+    def native_size(self, options: Options) -> int:
+        """The input size that the checkpoint was trained at."""
+        return self._session(replace(options, image_size=None)).engine.image_size
+
+    def _session(self, options: Options) -> Session:
+        from oneslice.evaluation.methods.session import Session
+
+        key = options.model, options.image_size
+        if key not in self._sessions:
+            self._sessions[key] = Session(options)
+        return self._sessions[key]

@@ -1,0 +1,142 @@
+"""Tables of a benchmark, ours beside the published rows, with what is not comparable said."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from oneslice.evaluation.datasets import Benchmark
+from oneslice.evaluation.literature import PUBLISHED, Published
+from oneslice.evaluation.plan import Extents
+from oneslice.evaluation.results import CaseResult
+from oneslice.evaluation.summary import StructureSummary, VariantSummary
+
+_NONE = "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns.
+
+    Args:
+        title: above it.
+        header: one name for each column.
+        rows: as long as the header.
+        notes: below it.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """As Markdown, ending in a newline."""
+        lines = [f"### {self.title}", "", _line(self.header), _line(["---"] * len(self.header))]
+        lines += [_line(row) for row in self.rows]
+        lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
+        return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def dice_table(
+    summaries: Sequence[VariantSummary],
+    extents: Extents,
+    benchmark: Benchmark | None,
+    notes: Sequence[str],
+) -> Table:
+    """Mean Dice x 100 by structure, with the spread over scans; published rows where they fit.
+
+    Args:
+        summaries: all of them; those of another setting are left out.
+        extents: the setting.
+        benchmark: whose published rows to add, None for none.
+        notes: below the table.
+
+    """
+    ours = [s for s in summaries if s.extents == extents.value]
+    names = [s.structure for s in ours[0].structures]
+    rows = [(s.variant, *map(_dice, s.structures), _hundredfold(s.dice)) for s in ours]
+    published: list[str] = []
+    if benchmark is not None and extents is Extents.KNOWN:
+        for row in (p for p in PUBLISHED if benchmark in p.dice):
+            published.append(_note(row))
+            blank = [_NONE] * len(names)
+            rows.append((f"{row.method} [{len(published)}]", *blank, f"{row.dice[benchmark]:.1f}"))
+    marks = (f"[{n}] {text}" for n, text in enumerate(published, 1))
+    title = {
+        Extents.KNOWN: "Dice x 100, extent of each structure known (the field's protocol)",
+        Extents.UNKNOWN: "Dice x 100, whole volume (what a user gets)",
+    }[extents]
+    return Table(title, ("method", *names, "mean"), tuple(rows), (*notes, *marks))
+
+
+def _dice(summary: StructureSummary) -> str:
+    if summary.dice is None:
+        return _NONE
+    spread = "" if summary.spread is None else f" ± {100 * summary.spread:.1f}"
+    return f"{100 * summary.dice:.1f}{spread}"
+
+
+def _hundredfold(value: float | None) -> str:
+    return _NONE if value is None else f"{100 * value:.1f}"
+
+
+def _note(row: Published) -> str:
+    return "; ".join((f"published, {row.source}, {row.setting}", *row.caveats))
+
+
+def further_table(summaries: Sequence[VariantSummary], extents: Extents, tolerance: float) -> Table:
+    """Distances, missed structures, false positives beyond the ends, time and memory."""
+    header = (
+        "method",
+        "HD95 mm",
+        "ASSD mm",
+        f"NSD {tolerance:g} mm x 100",
+        "missed",
+        "beyond the ends, ml",
+        "s per scan",
+        "peak MiB",
+    )
+    rows = tuple(_further(s) for s in summaries if s.extents == extents.value)
+    notes = (
+        "Means over scans, then structures; HD95 and ASSD over those in which the structure was "
+        "found at all, 'missed' counts the others.",
+    )
+    return Table(f"Further figures, {extents.value}", header, rows, notes)
+
+
+def _further(summary: VariantSummary) -> tuple[str, ...]:
+    return (
+        summary.variant,
+        _number(summary.mean(lambda s: s.hd95.value)),
+        _number(summary.mean(lambda s: s.assd.value)),
+        _hundredfold(summary.mean(lambda s: s.nsd.value)),
+        str(sum(s.missed for s in summary.structures)),
+        _number(summary.mean(lambda s: s.outside_ml.value)),
+        _number(summary.seconds),
+        _NONE if summary.peak_mib is None else f"{summary.peak_mib:.0f}",
+    )
+
+
+def _number(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.1f}"
+
+
+def cases_csv(results: Sequence[CaseResult]) -> str:
+    """Every figure of every structure of every case."""
+    text = io.StringIO()
+    rows = [
+        {**asdict(result.unit), **asdict(score), "seconds": result.seconds}
+        for result in results
+        for score in result.scores
+    ]
+    writer = csv.DictWriter(text, rows[0].keys() if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
