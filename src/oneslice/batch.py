@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneslice.errors import InputError, OneSliceError
 from oneslice.formats import Format, native_format, read_volume, sidecar_path, stem_of
-from oneslice.formats.suffixes import suffix_of
+from oneslice.formats.suffixes import output_format, suffix_of
 
 if TYPE_CHECKING:
     from oneslice.segmentation import Segmentation
@@ -64,30 +64,61 @@ class CaseReport:
         }
 
 
-def plan_jobs(scans: Sequence[Path], out: Path, format: Format | None = None) -> list[Job]:
+def plan_jobs(
+    scans: Sequence[Path],
+    out: Path,
+    format: Format | None = None,
+    inputs: Sequence[Path] = (),
+) -> list[Job]:
     """Name the outputs after the scans.
 
     One scan may go to a file; otherwise ``out`` is a folder. Scans of the same name keep the
-    folders below their common parent, so that no two results meet.
+    folders below their common parent, so that no two results meet. ``inputs`` are files besides
+    the scans that no result may replace.
 
     Raises:
-        InputError: several scans for one file, or two scans that cannot be told apart.
+        InputError: no scan, several scans for one file or a kind of file that is not written, two
+            scans that cannot be told apart, or a result that would lie on an input.
     """
+    if not scans:
+        raise InputError("no scan to segment: the only files named are the labels of the support")
+    jobs = _name_outputs(scans, out, format)
+    _refuse_inputs(jobs, [*scans, *inputs])
+    return jobs
+
+
+def _name_outputs(scans: Sequence[Path], out: Path, format: Format | None) -> list[Job]:
     if suffix_of(out) and not out.is_dir():
         if len(scans) > 1:
             raise InputError(f"{out}: one file for {len(scans)} scans; give a folder with -o")
+        output_format(out)
         return [Job(scans[0], out)]
     names = {scan: f"{stem_of(scan)}{(format or native_format(scan)).suffix}" for scan in scans}
-    if len(set(names.values())) == len(scans):
+    if len({stem_of(scan) for scan in scans}) == len(scans):
         return [Job(scan, out / name) for scan, name in names.items()]
     common = Path(os.path.commonpath([scan.resolve().parent for scan in scans]))
     targets = {
         scan: out / scan.resolve().parent.relative_to(common) / names[scan] for scan in scans
     }
-    double = [str(target) for target, n in Counter(targets.values()).items() if n > 1]
+    records = Counter(sidecar_path(target) for target in targets.values())
+    double = [str(target) for target in targets.values() if records[sidecar_path(target)] > 1]
     if double:
         raise InputError(f"two scans would both be written to {double[0]}; segment them apart")
     return [Job(scan, target) for scan, target in targets.items()]
+
+
+def _refuse_inputs(jobs: Sequence[Job], inputs: Sequence[Path]) -> None:
+    """Raise if a result, or the JSON file beside it, would take the name of an input file.
+
+    A scan with such a file beside it would be taken for a label map from then on.
+    """
+    taken = {sidecar_path(path.resolve()): path for path in inputs if path.is_file()}
+    for job in jobs:
+        if own := taken.get(sidecar_path(job.target.resolve())):
+            raise InputError(
+                f"{job.target}: would lie beside {own} under the same name; "
+                "choose another folder or name with -o"
+            )
 
 
 def run_jobs(

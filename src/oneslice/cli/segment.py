@@ -107,7 +107,7 @@ def segment(
     supports = _load_supports(support, labels, names, reading)
     own_labels = {path.resolve() for path in labels}
     found = [scan for scan in find_scans(scans) if scan.resolve() not in own_labels]
-    jobs = plan_jobs(found, out, _format(format))
+    jobs = plan_jobs(found, out, _format(format), [*support, *labels])
     _refuse_if_all_exist(jobs, overwrite)
     segmenter = _segmenter(model, device, chosen, image_size, offline)
     reports = _run(segmenter, jobs, supports, reading, overwrite)
@@ -254,8 +254,8 @@ def _print_reports(reports: Sequence[CaseReport], out: Path) -> None:
             table.add_column(name, justify="right")
         for report in done:
             volumes = (f"{value:.1f}" for value in report.volumes.values())
-            name = report.target.name if report.target == out else report.target.relative_to(out)
-            table.add_row(str(name), f"{report.seconds:.1f}", *volumes)
+            shown = report.target.name if report.target == out else report.target.relative_to(out)
+            table.add_row(str(shown), f"{report.seconds:.1f}", *volumes)
         Console().print(table)
 
 
