@@ -60,9 +60,11 @@ class ScanRun:
         """The labelled slices, by position, of supports that are slices of this very scan."""
         given: dict[int, Array] = {}
         for support in self._prepared.supports:
-            if support.is_of(self._volume):
+            if support.axis == self._view.axes[0] and support.is_of(self._volume):
                 labels = self._view.to_slices(support.labels.array)
-                given |= {int(i): labels[i] for i in np.flatnonzero(labels.any((1, 2)))}
+                for index in np.flatnonzero(labels.any((1, 2))).tolist():
+                    below = given.get(index, np.zeros_like(labels[index]))
+                    given[index] = np.where(labels[index], labels[index], below)
         return given
 
     def _masks(self, labels: Array) -> Tensor:
@@ -70,8 +72,7 @@ class ScanRun:
 
     def segment(self, progress: Progress) -> tuple[Array, Array]:
         """Labels (I, J, K) on the scan's grid, and confidence (N, K) in the file's slice order."""
-        for index, labels in self._given.items():
-            self._labels[index] = labels
+        self._keep_given(self._labels)
         progress(len(self._given), len(self._frames))
         with self._clock.stage("propagation"):
             results = propagate(self._case, self._settings.strategy)
@@ -81,14 +82,20 @@ class ScanRun:
         labels = self._labels
         if self._settings.min_fragment:
             labels = remove_fragments(labels, self._settings.min_fragment)
+            self._keep_given(labels)
         return self._view.to_array(labels), self._in_file_order(self._certainty)
+
+    def _keep_given(self, labels: Array) -> None:
+        for index, given in self._given.items():
+            labels[index] = given
 
     def _keep(self, result: SlicePrediction) -> None:
         with self._clock.stage("fusion"):
             logits = present_logits(result.prediction, self._settings.presence)
             restored = self._frames.letterbox.restore(logits.cpu())
             self._labels[result.index] = fuse(restored, self._prepared.structures)
-            self._certainty[result.index] = confidence(result.prediction).cpu()
+            certain = confidence(result.prediction, self._settings.presence)
+            self._certainty[result.index] = certain.cpu()
 
     def _in_file_order(self, rows: Array) -> Array:
         return rows[::-1] if self._view.flips[0] else rows
