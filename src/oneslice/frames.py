@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,15 +33,18 @@ class Window:
     """The intensities that become black and white.
 
     Raises:
-        InputError: the window is empty.
+        InputError: the window is empty, or an end is not finite.
     """
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise InputError(f"the window {self.low:g} to {self.high:g} is empty: low must be less")
+        if not (self.low < self.high and math.isfinite(self.high - self.low)):
+            raise InputError(
+                f"the window {self.low:g} to {self.high:g} is empty or endless: "
+                "give LOW,HIGH with LOW below HIGH"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Window:
@@ -60,9 +64,10 @@ class Window:
         """Soft tissue for CT, else the percentiles 0.5 and 99.5 of the whole volume."""
         if (modality or volume.modality or _guess_modality(volume)) is Modality.CT:
             return cls.parse("soft-tissue")
-        low, high = np.percentile(volume.array, _MR_PERCENTILES)
+        array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
+        low, high = np.percentile(array, _MR_PERCENTILES)
         if low == high:  # a bright spot in an empty volume
-            low, high = volume.array.min(), volume.array.max()
+            low, high = array.min(), array.max()
         return cls(float(low), float(high))
 
     def apply(self, array: Array) -> Array:

@@ -15,7 +15,7 @@ from oneslice.errors import InputError
 from oneslice.frames import Frames, Window
 from oneslice.geometry import Array
 from oneslice.support import Support
-from oneslice.volume import Structure
+from oneslice.volume import Modality, Structure
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,11 @@ def labelled_slices(
     directions: Array,
     window: Window | None,
     size: int,
+    modality: Modality | None = None,
 ) -> list[LabelledSlice]:
     """The labelled slices of a support, read along ``directions``, on a grid of side ``size``."""
     view = support.view_along(directions)
-    frames = Frames(support.image, view, window or Window.of(support.image), size)
+    frames = Frames(support.image, view, window or Window.of(support.image, modality), size)
     labels = view.to_slices(support.labels.array)
     found = []
     for position in np.flatnonzero(labels.any((1, 2))):

@@ -54,7 +54,12 @@ def prepare(
         labelled
         for support in supports
         for labelled in labelled_slices(
-            support, structures, directions, settings.window, engine.image_size
+            support,
+            structures,
+            directions,
+            settings.window,
+            engine.image_size,
+            settings.modality,
         )
     ]
     pool = SupportPool(slices, pool_size, settings.policy, settings.seed)
