@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oneslice.errors import InputError
 from oneslice.formats import (
     describe_structures,
     sidecar_path,
@@ -50,13 +51,20 @@ class Segmentation:
         return self.labels.structures
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the label map (the suffix chooses the format) and a JSON file beside it.
+        """Write the label map (the suffix chooses the format) and a JSON file beside it, or none.
 
         Raises:
             InputError: another suffix, the file exists, or it cannot be written.
         """
-        target = write_label_map(self.labels, path, overwrite=overwrite)
         content = {"structures": describe_structures(self.structures)} | self.record
         text = json.dumps(content, indent=1) + "\n"
-        write_text_atomically(sidecar_path(target), text, overwrite=True)
+        sidecar = sidecar_path(Path(path))
+        if sidecar.exists() and not overwrite:
+            raise InputError(f"{sidecar}: exists already; add --overwrite to replace it")
+        target = write_label_map(self.labels, path, overwrite=overwrite)
+        try:
+            write_text_atomically(sidecar, text, overwrite=overwrite)
+        except InputError:
+            target.unlink()
+            raise
         return target

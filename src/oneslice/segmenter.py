@@ -92,6 +92,8 @@ class Segmenter:
             kept as given.
         """
         supports = (support,) if isinstance(support, Support) else tuple(support)
+        if not supports:
+            raise InputError("no support given: at least one labelled slice is needed")
         volume = scan if isinstance(scan, Volume) else read_volume(scan)
         clock = Stopwatch()
         view = query_view(volume, supports[0], axis)

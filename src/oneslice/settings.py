@@ -44,6 +44,12 @@ class Settings:
     memory: int = 1024
 
     def __post_init__(self) -> None:
+        for name, kind in (("strategy", Strategy), ("metric", Metric), ("modality", Modality)):
+            value = getattr(self, name)
+            if value is not None and value not in list(kind):
+                known = ", ".join(member.value for member in kind)
+                raise InputError(f"{name} {value!r}: choose one of {known}")
+            object.__setattr__(self, name, None if value is None else kind(value))
         if not 0 <= self.min_fragment <= 1:
             raise InputError(f"min_fragment is a fraction from 0 to 1, not {self.min_fragment}")
         if self.memory < 1:
