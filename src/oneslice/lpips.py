@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
@@ -78,7 +79,7 @@ def load_lpips(offline: bool) -> Lpips:
     """LPIPS with the pretrained backbone, downloaded on first use.
 
     Raises:
-        OfflineError: the backbone is not here and cannot be downloaded.
+        OfflineError: the backbone is not here, or damaged, and cannot be downloaded.
     """
     target = Path(torch.hub.get_dir()) / "checkpoints" / _BACKBONE.rsplit("/", 1)[1]
     advice = f"put {_BACKBONE} at {target}, or choose another --metric (encoder, ncc, ssim)"
@@ -88,7 +89,7 @@ def load_lpips(offline: bool) -> Lpips:
         state = torch.hub.load_state_dict_from_url(
             _BACKBONE, map_location="cpu", check_hash=True, weights_only=True
         )
-    except OSError as error:
+    except (OSError, RuntimeError, UnpicklingError) as error:
         raise OfflineError(f"LPIPS needs the AlexNet backbone ({error}): {advice}") from error
     backbone = alexnet_features()
     features = {k: v for k, v in state.items() if k.startswith("features.")}
