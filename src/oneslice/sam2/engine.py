@@ -199,6 +199,11 @@ class Engine:
         An empty mask is remembered as "no object here"; but a frame that only has empty masks
         still makes SAM 2 find something, so leave such prompts out.
         """
+        chunks = torch.arange(len(masks)).split(self.batch)
+        parts = [self._remember(features.select(pairs), masks[pairs]) for pairs in chunks]
+        return parts[0] if len(parts) == 1 else Memory.stack(parts)
+
+    def _remember(self, features: Features, masks: Tensor) -> Memory:
         masks = masks[:, None].to(self.device, torch.float32)
         present = masks.flatten(1).any(1)
         tokens = self._memory_tokens(features, (self._remembered_mask(masks) > 0).float(), present)
