@@ -145,6 +145,6 @@ def _check_grid(array: Array, geometry: Geometry, name: str) -> None:
 def _as_labels(array: Array, name: str) -> Array:
     if not np.isfinite(array).all() or (array < 0).any() or (array != np.round(array)).any():
         raise InputError(f"{name}: labels must be whole numbers from 0 up; is this the label map?")
-    if array.max(initial=0) > np.iinfo(np.uint16).max:
+    if float(array.max(initial=0)) > np.iinfo(np.uint16).max:
         raise InputError(f"{name}: label {array.max()} is above 65535")
     return array.astype(np.uint8 if array.max(initial=0) < 256 else np.uint16, copy=False)

@@ -40,6 +40,14 @@ def test_every_slice_has_its_own_slope(tmp_path):
     assert np.allclose(read_volume(tmp_path).array, ARRAY * slopes, atol=1e-3)
 
 
+def test_slices_that_count_one_frame(tmp_path):
+    for path in write_series(tmp_path, ARRAY, GRID):
+        dataset = pydicom.dcmread(path)
+        dataset.NumberOfFrames = 1
+        dataset.save_as(path)
+    assert np.array_equal(read_volume(tmp_path).array, ARRAY)
+
+
 def test_left_handed_storage_is_sorted_along_the_normal(tmp_path):
     flipped = Geometry(GRID.shape, GRID.affine @ np.diag([1, 1, -1, 1]))
     write_series(tmp_path, ARRAY, flipped)

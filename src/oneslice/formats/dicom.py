@@ -57,7 +57,7 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
 def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image:
     headers = pick_series([h for h in read_headers(files) if is_scan(h)], series, path)
     refuse_colours(path, max(int(h.get("SamplesPerPixel", 1)) for h in headers))
-    multi_frame = [h for h in headers if "NumberOfFrames" in h]
+    multi_frame = [h for h in headers if _is_multi_frame(h)]
     if not multi_frame:
         array, geometry = _read_slices(headers, path)
     elif len(headers) == 1:
@@ -65,6 +65,12 @@ def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image
     else:
         raise InputError(f"{path}: {len(headers)} multi-frame objects in one series; give one file")
     return Image(array, geometry, _MODALITIES.get(headers[0].get("Modality", "")), slice_axis=2)
+
+
+def _is_multi_frame(header: Header) -> bool:
+    """Whether positions lie with the frames; classic slices may say that they have one frame."""
+    frames = header.get("NumberOfFrames")
+    return frames is not None and (int(frames) > 1 or "ImagePositionPatient" not in header)
 
 
 def _read_slices(headers: Sequence[Header], path: Path) -> tuple[Array, Geometry]:
