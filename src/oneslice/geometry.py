@@ -88,7 +88,9 @@ class Geometry:
 
     @property
     def through_plane_axis(self) -> int:
-        """The array axis with clearly the coarsest spacing, else the last."""
+        """The only axis of one voxel, else that of clearly the coarsest spacing, else the last."""
+        if self.shape.count(1) == 1:
+            return self.shape.index(1)
         order = np.argsort(self.spacing)
         middle, coarsest = (self.spacing[int(a)] for a in order[1:])
         return int(order[2]) if coarsest > _CLEARLY_COARSER * middle else 2
@@ -194,10 +196,10 @@ def aligned_view(geometry: Geometry, axis: int, reference: Array) -> SliceView:
 def matching_axis(geometry: Geometry, through_plane: int, reference: Array) -> int:
     """The slice axis of a query for a support read along ``reference`` (3, 3).
 
-    An oblique stack keeps its own through-plane axis; otherwise the axis nearest to the support's
-    slice direction is taken, so that both are cut in the same plane.
+    An oblique stack and a single slice keep their own through-plane axis; otherwise the axis
+    nearest to the support's slice direction is taken, so that both are cut in the same plane.
     """
-    if geometry.is_oblique(through_plane):
+    if geometry.is_oblique(through_plane) or geometry.shape[through_plane] == 1:
         return through_plane
     agreement = np.abs(geometry.direction.T @ np.asarray(reference)[0])
     near = agreement > agreement.max() - 1e-6

@@ -152,6 +152,8 @@ def query_view(volume: Volume, support: Support, axis: int | None) -> SliceView:
     Raises:
         InputError: there is no such axis.
     """
+    if axis is None and volume.geometry.difference(support.image.geometry) is None:
+        axis = support.axis
     if axis is None:
         axis = matching_axis(volume.geometry, volume.through_plane_axis, support.directions)
     elif axis not in (0, 1, 2):
