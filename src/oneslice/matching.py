@@ -19,6 +19,7 @@ from oneslice.encoded import EncodedFrames
 _POSITIONS = 16  # side of the grid on which encoder features are compared
 _NCC_SIZE = 64
 _SSIM_SIZE = 128
+_TOGETHER = 32  # descriptions compared at once, which bounds the memory
 
 
 class Metric(StrEnum):
@@ -39,7 +40,7 @@ class Descriptor(ABC):
 
     def distances(self, query: Tensor, pool: Tensor) -> Tensor:
         """From one description (D,) to many (P, D): (P,), 0 for identical frames."""
-        return (pool - query).pow(2).sum(1)
+        return torch.cat([(part - query).pow(2).sum(1) for part in pool.split(_TOGETHER)])
 
 
 class EncoderDescriptor(Descriptor):
