@@ -1,9 +1,12 @@
-"""Facts as a table of two columns."""
+"""Facts and figures as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oneslice.evaluation.tables import Table
 
 
 def print_facts(facts: Mapping[str, Any], title: str | None = None) -> None:
@@ -17,6 +20,23 @@ def print_facts(facts: Mapping[str, Any], title: str | None = None) -> None:
     for name, value in facts.items():
         table.add_row(name, _in_words(value))
     Console().print(table, highlight=False, markup=False)
+
+
+def print_table(table: Table) -> None:
+    """Print a table with its title and notes."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    shown = RichTable(title=table.title, title_justify="left", box=box.SIMPLE)
+    for number, name in enumerate(table.header):
+        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*row)
+    console = Console(markup=False, highlight=False)
+    console.print(shown)
+    for note in table.notes:
+        console.print(f"  {note}")
 
 
 def _in_words(value: Any) -> str:

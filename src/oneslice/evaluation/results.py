@@ -13,6 +13,7 @@ from oneslice.evaluation.scoring import Score
 from oneslice.formats import write_text_atomically
 
 MANIFEST = "manifest.json"
+Settings = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,12 @@ class RunFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def begin(self, settings: dict[str, Any], manifest: dict[str, Any]) -> None:
+    def begin(self, settings: Settings, manifest: dict[str, Any]) -> None:
         """Write the manifest, or take up the run that left one.
 
         Args:
-            settings: what results depend on; a run taken up must have the same.
+            settings: by group and name, what results depend on. A run that is taken up may add
+                names, such as methods or scans, but those it shares must be the same.
             manifest: the rest.
 
         Raises:
@@ -74,15 +76,16 @@ class RunFolder:
 
         """
         path = self.folder / MANIFEST
-        if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))["settings"]
-            changed = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
-            if changed:
-                raise InputError(
-                    f"{self.folder}: holds a run with other settings ({', '.join(changed)}); "
-                    "choose another --output, or repeat the settings in its manifest.json"
-                )
-        text = json.dumps({"settings": settings} | manifest, indent=1) + "\n"
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known: Settings = before.get("settings", {})
+        changed = [name for group in known for name in _changed(known[group], settings[group])]
+        if changed:
+            raise InputError(
+                f"{self.folder}: holds a run with another {', '.join(changed)}; choose another "
+                "--output, or repeat the settings in its manifest.json"
+            )
+        merged = {group: known.get(group, {}) | settings[group] for group in settings}
+        text = json.dumps({"settings": merged} | manifest, indent=1) + "\n"
         write_text_atomically(path, text, overwrite=True)
 
     def load(self, unit: Unit) -> CaseResult | None:
@@ -112,6 +115,10 @@ class RunFolder:
     def _path(self, unit: Unit) -> Path:
         stem = self.folder / "cases" / unit.stem
         return stem.with_name(f"{stem.name}.json")
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return [name for name in before if name in now and before[name] != now[name]]
 
 
 def _plain(name: str) -> str:

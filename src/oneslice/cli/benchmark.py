@@ -1,0 +1,269 @@
+"""``oneslice benchmark``: the field's tables, and the same on any folder of pairs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneslice.errors import InputError
+
+if TYPE_CHECKING:
+    from oneslice.evaluation.datasets import Dataset
+    from oneslice.evaluation.methods.registry import MethodName, Options
+    from oneslice.evaluation.plan import Extents
+    from oneslice.evaluation.results import RunFolder, Unit
+    from oneslice.evaluation.runner import Run
+    from oneslice.evaluation.study import Report, Study
+    from oneslice.evaluation.variants import Rows
+
+_DEFAULT_METHODS = ["copy", "registration", "sam2-plain", "paper", "oneslice"]
+
+
+class Target(StrEnum):
+    """What can be measured."""
+
+    CHAOS_MRI = "chaos-mri"
+    SYNAPSE_CT = "synapse-ct"
+    CMR = "cmr"
+    FOLDER = "folder"
+
+
+class AblationName(StrEnum):
+    """What can be varied."""
+
+    AUGMENTATIONS = "augmentations"
+    METRIC = "metric"
+    STRATEGY = "strategy"
+    SHOTS = "shots"
+    IMAGE_SIZE = "image-size"
+    MODEL = "model"
+
+
+def benchmark(
+    target: Annotated[
+        Target,
+        typer.Argument(help="A data set of the field, or 'folder' for image and label pairs."),
+    ],
+    data: Annotated[Path, typer.Option(help="Its folder, as published or preprocessed.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(_DEFAULT_METHODS)}; repeat for several. Default: all."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Default: oneslice-benchmark/<data set>."),
+    ] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Folds to run, e.g. 1,2. Default: all that are complete.")
+    ] = None,
+    shots: Annotated[
+        int, typer.Option(min=1, help="Labelled slices of the support scan; the field's is 3.")
+    ] = 3,
+    oracle: Annotated[
+        bool | None,
+        typer.Option(
+            help="Only with, or only without, knowing where each structure begins and ends in "
+            "the query. Default: both."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="The most scans of each fold, for a quick look.")
+    ] = None,
+    parts: Annotated[
+        int | None, typer.Option(help="Folds of 'folder'. Default: leave one out.")
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="Stem of the label files, where several versions lie there.")
+    ] = "label",
+    ablate: Annotated[
+        AblationName | None, typer.Option(help="Vary one thing, all else being equal.")
+    ] = None,
+    efficiency: Annotated[
+        bool,
+        typer.Option("--efficiency", help="Dice against 1, 2, 3, 5 and 8 labelled slices."),
+    ] = False,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A checkpoint; repeat with --ablate model.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the network's input, a multiple of 32.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc.")
+    ] = "encoder",
+    strategy: Annotated[str, typer.Option(help="Of 'oneslice': pairwise, sequence.")] = "pairwise",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
+    tolerance: Annotated[float, typer.Option(help="Of NSD, in mm.")] = 2.0,
+    predictions: Annotated[
+        bool, typer.Option("--predictions", help="Write the predicted label maps too.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure methods on a data set and print the table beside the published rows.
+
+    Results are kept case by case: the same command again goes on where it was stopped.
+    """
+    from oneslice.evaluation.methods.registry import Options
+    from oneslice.evaluation.results import RunFolder
+    from oneslice.evaluation.runner import Run
+
+    models = model or [_default_model()]
+    options = Options(models[0], image_size, device, offline, metric, 2, strategy, seed)
+    dataset = _open(target, data, label, parts)
+    chosen = dataset.chosen_folds(_numbers(folds))
+    rows = _rows(_names(method), options, shots, ablate, efficiency, models)
+    run = Run(dataset, chosen, rows.variants, _extents(oracle), tolerance, limit, predictions)
+    folder = RunFolder(output or Path("oneslice-benchmark") / dataset.name)
+    report = _conduct(_study(run, rows, target, shots, ablate, efficiency), folder)
+    _print(report, as_json)
+
+
+def _default_model() -> str:
+    from oneslice.config import default_model
+
+    chosen = default_model()
+    if chosen is None:
+        _say(
+            "no model chosen, measuring with 'mini'; for a stronger one: "
+            "oneslice models download sam2.1-tiny, then --model sam2.1-tiny"
+        )
+    return chosen or "mini"
+
+
+def _open(target: Target, data: Path, label: str, parts: int | None) -> Dataset:
+    from oneslice.evaluation.datasets import Benchmark, open_benchmark, open_folder
+
+    if target is Target.FOLDER:
+        return open_folder(data, parts)
+    if parts is not None:
+        raise InputError(f"--parts is for 'folder'; the folds of {target.value} are given")
+    return open_benchmark(Benchmark(target.value), data, label)
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--folds {text!r}: give numbers with commas, such as 1,2") from None
+
+
+def _names(method: list[str] | None) -> list[MethodName] | None:
+    from oneslice.evaluation.methods.registry import MethodName
+
+    if method is None:
+        return None
+    unknown = [name for name in method if name not in set(MethodName)]
+    if unknown:
+        raise InputError(f"no method {unknown[0]!r}; there are {', '.join(_DEFAULT_METHODS)}")
+    return [MethodName(name) for name in dict.fromkeys(method)]
+
+
+def _rows(
+    names: list[MethodName] | None,
+    options: Options,
+    shots: int,
+    ablate: AblationName | None,
+    efficiency: bool,
+    models: list[str],
+) -> Rows:
+    from oneslice.evaluation import variants
+    from oneslice.evaluation.methods.registry import MethodMaker, MethodName
+
+    maker = MethodMaker()
+    if ablate is not None:
+        if names or efficiency:
+            raise InputError("--ablate chooses its own rows: leave --method and --efficiency out")
+        what = variants.Ablation(ablate.value)
+        return variants.ablation(maker, what, models, options, shots)
+    if efficiency:
+        return variants.efficiency(maker, names or [MethodName.ONESLICE], options)
+    return variants.methods(maker, names or list(MethodName), options, shots)
+
+
+def _extents(oracle: bool | None) -> list[Extents]:
+    from oneslice.evaluation.plan import Extents
+
+    if oracle is None:
+        return list(Extents)
+    return [Extents.KNOWN if oracle else Extents.UNKNOWN]
+
+
+def _study(
+    run: Run,
+    rows: Rows,
+    target: Target,
+    shots: int,
+    ablate: AblationName | None,
+    efficiency: bool,
+) -> Study:
+    from oneslice.evaluation.datasets import Benchmark
+    from oneslice.evaluation.study import Study
+
+    of = f", ablation of {ablate.value}" if ablate else ", labelled slices" if efficiency else ""
+    known = None if target is Target.FOLDER else Benchmark(target.value)
+    comparable = shots == 3 and not efficiency and ablate is not AblationName.SHOTS
+    return Study(f"{run.dataset.name}{of}", run, rows, known, comparable)
+
+
+def _conduct(study: Study, folder: RunFolder) -> Report:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from oneslice.evaluation.study import conduct
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting")
+        counter = _Counter()
+
+        def announce(there: int, total: int) -> None:
+            counter.done = there
+            bar.update(task, total=total, completed=there)
+            if there:
+                _say(f"resuming in {folder.folder}: {there} of {total} results are there already")
+
+        def progress(unit: Unit) -> None:
+            text = f"{unit.variant}, {unit.extents}, fold {unit.fold}, scan {unit.case}"
+            bar.update(task, description=text, completed=counter.next())
+
+        return conduct(study, folder, sys.argv, announce, progress)
+
+
+class _Counter:
+    """How many results were done when one begins."""
+
+    done = 0
+
+    def next(self) -> int:
+        self.done += 1
+        return self.done - 1
+
+
+def _print(report: Report, as_json: bool) -> None:
+    from oneslice.cli.output import print_table
+
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=1))
+        return
+    for table in report.tables:
+        print_table(table)
+    typer.echo("Written: " + ", ".join(str(file) for file in report.files))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
