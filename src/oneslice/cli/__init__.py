@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from oneslice.cli import benchmark, doctor, models, segment
+from oneslice.cli import benchmark, doctor, evaluate, models, segment
 from oneslice.errors import OneSliceError
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Label one slice of one scan; SAM 2 segments the rest of the study, without training.",
 )
 app.command("segment")(segment.segment)
+app.command("evaluate")(evaluate.evaluate)
 app.command("benchmark")(benchmark.benchmark)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)

@@ -30,7 +30,7 @@ def print_table(table: Table) -> None:
 
     shown = RichTable(title=table.title, title_justify="left", box=box.SIMPLE)
     for number, name in enumerate(table.header):
-        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+        shown.add_column(name, justify="right" if number else "left", no_wrap=not number)
     for row in table.rows:
         shown.add_row(*row)
     console = Console(markup=False, highlight=False)

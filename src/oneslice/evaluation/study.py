@@ -10,6 +10,7 @@ from typing import Any
 
 import oneslice
 from oneslice.evaluation.datasets import Benchmark, Case
+from oneslice.evaluation.plan import Extents
 from oneslice.evaluation.plots import plot
 from oneslice.evaluation.provenance import data_hash, versions
 from oneslice.evaluation.results import CaseResult, RunFolder, Settings, Unit
@@ -111,7 +112,8 @@ def _report(study: Study, folder: RunFolder, results: Sequence[CaseResult]) -> R
     notes = _notes(study, results)
     tables = []
     for extents in run.extents:
-        tables.append(dice_table(summaries, extents, benchmark, notes))
+        published = benchmark if extents is Extents.KNOWN else None
+        tables.append(dice_table(summaries, extents, published, notes))
         tables.append(further_table(summaries, extents, run.tolerance))
     text = f"## {study.title}\n\n" + "\n".join(table.markdown() for table in tables)
     files = [
@@ -125,7 +127,7 @@ def _report(study: Study, folder: RunFolder, results: Sequence[CaseResult]) -> R
 
 
 def _notes(study: Study, results: Sequence[CaseResult]) -> list[str]:
-    """What was run, what it is not comparable with, and what was left out."""
+    """What was run and what was left out."""
     run = study.run
     numbers = ", ".join(str(fold.number) for fold in run.folds)
     scans = len({(r.unit.fold, r.unit.case) for r in results})
@@ -133,11 +135,6 @@ def _notes(study: Study, results: Sequence[CaseResult]) -> list[str]:
         f"Ours: oneslice {oneslice.__version__}, folds {numbers} of {len(run.dataset.folds)}, "
         f"{scans} scans; mean over folds of means over scans, ± standard deviation over scans."
     ]
-    if study.benchmark and study.comparable:
-        notes.append(
-            "Published: means over all five folds of the complete data set, with checkpoints of "
-            "39 million parameters or more; only rows of one run are comparable as they stand."
-        )
     return notes + [f"Not scored: {line}." for line in unscored(results)] + list(study.rows.notes)
 
 

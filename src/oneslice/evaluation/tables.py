@@ -14,6 +14,14 @@ from oneslice.evaluation.results import CaseResult
 from oneslice.evaluation.summary import StructureSummary, VariantSummary
 
 _NONE = "-"
+_TITLES = {
+    Extents.KNOWN: "Dice x 100, extent of each structure known (the field's protocol)",
+    Extents.UNKNOWN: "Dice x 100, whole volume (what a user gets)",
+}
+_NOT_COMPARABLE = (
+    "Numbered rows are published means over all five folds of the complete data set, with "
+    "checkpoints of 39 million parameters or more; only rows of one run compare as they stand."
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def dice_table(
     benchmark: Benchmark | None,
     notes: Sequence[str],
 ) -> Table:
-    """Mean Dice x 100 by structure, with the spread over scans; published rows where they fit.
+    """Mean Dice x 100 by structure, with the spread over scans.
 
     Args:
         summaries: all of them; those of another setting are left out.
@@ -62,18 +70,15 @@ def dice_table(
     ours = [s for s in summaries if s.extents == extents.value]
     names = [s.structure for s in ours[0].structures]
     rows = [(s.variant, *map(_dice, s.structures), _hundredfold(s.dice)) for s in ours]
-    published: list[str] = []
-    if benchmark is not None and extents is Extents.KNOWN:
-        for row in (p for p in PUBLISHED if benchmark in p.dice):
-            published.append(_note(row))
-            blank = [_NONE] * len(names)
-            rows.append((f"{row.method} [{len(published)}]", *blank, f"{row.dice[benchmark]:.1f}"))
-    marks = (f"[{n}] {text}" for n, text in enumerate(published, 1))
-    title = {
-        Extents.KNOWN: "Dice x 100, extent of each structure known (the field's protocol)",
-        Extents.UNKNOWN: "Dice x 100, whole volume (what a user gets)",
-    }[extents]
-    return Table(title, ("method", *names, "mean"), tuple(rows), (*notes, *marks))
+    published = (
+        [(p, p.dice[benchmark]) for p in PUBLISHED if benchmark in p.dice] if benchmark else []
+    )
+    for number, (row, mean) in enumerate(published, 1):
+        rows.append((f"{row.method} [{number}]", *[_NONE] * len(names), f"{mean:.1f}"))
+    marks = [f"[{number}] {_note(row)}." for number, (row, _) in enumerate(published, 1)]
+    if published:
+        marks.insert(0, _NOT_COMPARABLE)
+    return Table(_TITLES[extents], ("method", *names, "mean"), tuple(rows), (*notes, *marks))
 
 
 def _dice(summary: StructureSummary) -> str:
@@ -88,7 +93,7 @@ def _hundredfold(value: float | None) -> str:
 
 
 def _note(row: Published) -> str:
-    return "; ".join((f"published, {row.source}, {row.setting}", *row.caveats))
+    return "; ".join((f"{row.source}; {row.setting}", *row.caveats))
 
 
 def further_table(summaries: Sequence[VariantSummary], extents: Extents, tolerance: float) -> Table:

@@ -1,0 +1,198 @@
+"""Predicted label maps against references, files or folders, structure by structure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oneslice.errors import InputError
+from oneslice.evaluation.metrics import Agreement, Presence, compare
+from oneslice.evaluation.summary import Mean
+from oneslice.evaluation.tables import Table
+from oneslice.formats import read_label_map, stem_of
+from oneslice.formats.suffixes import VOLUMES, natural_key, suffix_of
+from oneslice.volume import LabelMap, Structure
+
+RULE = (
+    "Absent from both: not scored. Missed or spurious: Dice and NSD are 0, distances are "
+    "undefined and left out of the means."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One structure of one case."""
+
+    case: str
+    structure: str
+    value: int
+    agreement: Agreement
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat, for CSV and JSON."""
+        found = self.agreement
+        return (
+            {"case": self.case, "structure": self.structure, "value": self.value}
+            | asdict(found)
+            | {
+                "volume_difference_ml": found.volume_difference_ml,
+                "volume_difference_percent": found.volume_difference_percent,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Predictions and references of one name.
+
+    Args:
+        matched: (prediction, reference) by name.
+        unmatched: predictions without a reference.
+    """
+
+    matched: dict[str, tuple[Path, Path]]
+    unmatched: tuple[str, ...] = ()
+
+
+def pair(predictions: Path, references: Path) -> Pairs:
+    """Pair two files, or two folders by the names of their files without suffix.
+
+    Raises:
+        InputError: one is a file and the other a folder, nothing is there, or a reference has no
+            prediction.
+
+    """
+    for path in (predictions, references):
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file or folder")
+    if predictions.is_dir() != references.is_dir():
+        raise InputError("give two files or two folders, not one of each")
+    if not references.is_dir():
+        return Pairs({stem_of(references): (predictions, references)})
+    predicted, expected = _label_maps(predictions), _label_maps(references)
+    if missing := [name for name in expected if name not in predicted]:
+        raise InputError(
+            f"{predictions}: no prediction for {len(missing)} of {len(expected)} references "
+            f"({', '.join(missing[:5])}); files are matched by their names without suffix"
+        )
+    extra = tuple(name for name in predicted if name not in expected)
+    return Pairs({name: (predicted[name], expected[name]) for name in expected}, extra)
+
+
+def _label_maps(folder: Path) -> dict[str, Path]:
+    """The label maps below a folder by path without suffix."""
+    files = (p for p in folder.rglob("*") if suffix_of(p) in VOLUMES and p.name[0] != ".")
+    named = {
+        (p.parent.relative_to(folder) / stem_of(p)).as_posix(): p
+        for p in sorted(files, key=natural_key)
+    }
+    if not named:
+        raise InputError(f"{folder}: no label maps in it ({', '.join(VOLUMES)})")
+    return named
+
+
+def compare_files(name: str, prediction: Path, reference: Path, tolerance: float) -> list[Row]:
+    """Every structure that either of the two names or shows.
+
+    Raises:
+        InputError: they lie on different grids, or cannot be read.
+
+    """
+    predicted, expected = read_label_map(prediction), read_label_map(reference)
+    if difference := predicted.geometry.difference(expected.geometry):
+        raise InputError(
+            f"{prediction}: not on the grid of {reference} ({difference}); resample one onto the "
+            "other, nearest neighbour, before they are compared"
+        )
+    return [
+        Row(
+            name,
+            structure.name,
+            structure.value,
+            compare(
+                predicted.array == structure.value,
+                expected.array == structure.value,
+                expected.geometry.spacing,
+                tolerance,
+            ),
+        )
+        for structure in _structures(predicted, expected)
+    ]
+
+
+def _structures(predicted: LabelMap, expected: LabelMap) -> Iterator[Structure]:
+    """By value; the reference's names go first, the prediction's stand in."""
+    known = {s.value: s for s in predicted.structures} | {s.value: s for s in expected.structures}
+    shown = {int(v) for labels in (predicted, expected) for v in np.unique(labels.array)}
+    for value in sorted((shown - {0}) | {s.value for s in expected.structures}):
+        structure = known[value]
+        if structure == Structure.unnamed(value):
+            structure = next((s for s in predicted.structures if s.value == value), structure)
+        yield structure
+
+
+def means_table(rows: Sequence[Row], tolerance: float) -> Table:
+    """Means over cases, one line for each structure."""
+    groups: dict[tuple[int, str], list[Agreement]] = {}
+    for row in rows:
+        groups.setdefault((row.value, row.structure), []).append(row.agreement)
+    header = (
+        *("structure", "cases", "Dice", "HD95 mm", "ASSD mm", f"NSD {tolerance:g} mm"),
+        *("volume %", "missed", "spurious"),
+    )
+    lines = tuple(_means(name, found) for (_, name), found in sorted(groups.items()))
+    return Table("Means over cases", header, lines, (RULE,))
+
+
+def _means(name: str, found: Sequence[Agreement]) -> tuple[str, ...]:
+    def mean(values: Iterator[float | None], digits: int) -> str:
+        value = Mean.of(values).value
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    return (
+        name,
+        str(sum(a.presence is not Presence.ABSENT for a in found)),
+        mean((a.dice for a in found), 3),
+        mean((a.hd95 for a in found), 2),
+        mean((a.assd for a in found), 2),
+        mean((a.nsd for a in found), 3),
+        mean((a.volume_difference_percent for a in found), 1),
+        str(sum(a.presence is Presence.MISSED for a in found)),
+        str(sum(a.presence is Presence.SPURIOUS for a in found)),
+    )
+
+
+def cases_table(rows: Sequence[Row], tolerance: float) -> Table:
+    """Every structure of every case."""
+    header = (
+        *("case", "structure", "", "Dice", "HD95 mm", "ASSD mm", f"NSD {tolerance:g} mm"),
+        *("volume ml", "reference ml"),
+    )
+    return Table("Cases", header, tuple(_case(row) for row in rows))
+
+
+def _case(row: Row) -> tuple[str, ...]:
+    def number(value: float | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    found = row.agreement
+    presence = "" if found.presence is Presence.BOTH else found.presence.value
+    figures = number(found.dice, 3), number(found.hd95, 2), number(found.assd, 2)
+    volumes = number(found.volume_ml, 1), number(found.reference_ml, 1)
+    return row.case, row.structure, presence, *figures, number(found.nsd, 3), *volumes
+
+
+def rows_csv(rows: Sequence[Row]) -> str:
+    """Every figure of every structure of every case."""
+    text = io.StringIO()
+    flat = [row.as_dict() for row in rows]
+    writer = csv.DictWriter(text, flat[0].keys() if flat else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
