@@ -68,6 +68,12 @@ def test_files_and_duplicates(study):
     assert _found(study, "p2/scan.nii.gz", "p2", "p*") == EVERYTHING
 
 
+def test_volumes_beside_a_series(study):
+    (study / "p3" / "ct" / "converted.nii.gz").write_bytes(b"x")
+    assert _found(study, "p3") == ["p3/ct", "p3/ct/converted.nii.gz"]
+    assert _found(study, "p3/ct/*") == ["p3/ct", "p3/ct/converted.nii.gz"]
+
+
 def test_names_with_brackets(tmp_path):
     (tmp_path / "a[1].nii").write_bytes(b"x")
     assert find_scans([tmp_path / "a[1].nii"]) == [tmp_path / "a[1].nii"]

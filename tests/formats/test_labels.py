@@ -4,6 +4,7 @@ import json
 
 import highdicom
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
@@ -187,6 +188,18 @@ def _write_seg(path, pixels, structures, source, kind=SegmentationTypeValues.BIN
         device_serial_number="1",
     )
     seg.save_as(path)
+
+
+@pytest.mark.parametrize("slices", [[1], [0, 3], [0, 1, 3]])
+def test_dicom_seg_of_the_labelled_slices_alone(tmp_path, slices):
+    array = np.zeros(GRID.shape, np.uint8)
+    array[1:3, 2:5, slices] = 1
+    structures = (Structure(1, "liver", (221, 130, 101)),)
+    source = series_datasets(ramp(GRID.shape), GRID)
+    _write_seg(tmp_path / "labels.dcm", array.T, structures, source)
+    assert pydicom.dcmread(tmp_path / "labels.dcm").NumberOfFrames == len(slices)
+    placed = place_on_grid(read_label_map(tmp_path / "labels.dcm"), GRID)
+    assert np.array_equal(placed.array, array)
 
 
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])

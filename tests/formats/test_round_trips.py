@@ -10,15 +10,16 @@ import SimpleITK as sitk  # noqa: N813
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneslice.formats import read_label_map, read_volume, write_label_map
+from oneslice.formats import read_label_map, read_volume, write_label_map, write_volume
 from oneslice.formats.nifti import write_nifti
 from oneslice.geometry import Geometry
-from oneslice.volume import LabelMap, Modality
+from oneslice.volume import LabelMap, Modality, Volume
 from tests.formats.dicom_series import write_series
 from tests.formats.grids import geometries, ramp, same_grid
 
 SUFFIXES = [".nii", ".nii.gz", ".nrrd", ".seg.nrrd", ".mha"]
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"]
 quick = settings(max_examples=25, deadline=None)
 
 
@@ -83,6 +84,16 @@ def test_labels_as_another_library_reads_them(folder, geometry):
     assert np.abs(TO_RAS @ image.affine - geometry.affine).max() < 1e-3
 
 
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("dtype", ["?", *DTYPES, "f2"])
+def test_volumes_are_written(tmp_path, suffix, dtype):
+    array = ramp((4, 3, 2), dtype)
+    geometry = Geometry.from_parts((4, 3, 2), (1, 2, 3), (4, 5, 6))
+    back = read_volume(write_volume(Volume(array, geometry), tmp_path / f"a{suffix}"))
+    assert np.array_equal(back.array, array)
+    assert same_grid(back.geometry, geometry)
+
+
 def test_nifti_in_metres(tmp_path):
     image = nibabel.Nifti1Image(ramp((2, 3, 4)), np.diag([0.002, 0.003, 0.004, 1]))
     image.header.set_xyzt_units("meter")
@@ -135,9 +146,6 @@ def test_dicom_comes_back(geometry, seed):
     assert same_grid(volume.geometry, geometry)
     assert volume.slice_axis == 2
     assert volume.modality is Modality.MR
-
-
-DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

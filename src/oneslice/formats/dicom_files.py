@@ -60,9 +60,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    return [
-        f for below, _, _ in os.walk(folder) if below != str(folder) for f in _files(Path(below))
-    ]
+    folders = (Path(below) for below, _, _ in os.walk(folder, onerror=_refuse))
+    return [file for below in folders for file in _files(below)]
 
 
 def _refuse(error: OSError) -> None:
@@ -132,7 +131,7 @@ def pick_series(headers: Sequence[Header], series: str | None, path: Path) -> li
     for header in headers:
         by_uid.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
     if not by_uid:
-        raise InputError(f"{path}: no DICOM images in it")
+        raise InputError(f"{path}: no DICOM images in it; give a scan's file or its folder")
     listing = "; ".join(_describe(uid, members) for uid, members in by_uid.items())
     if series is not None:
         if series not in by_uid:

@@ -35,7 +35,8 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
         found += scans
     unique = _series_as_folders(dict.fromkeys(found))
     folders = {path for path in unique if path.is_dir()}
-    return sorted((path for path in unique if path.parent not in folders), key=natural_key)
+    slices = {p for p in unique if p.parent in folders and suffix_of(p) not in VOLUMES} - folders
+    return sorted((path for path in unique if path not in slices), key=natural_key)
 
 
 def _expand(pattern: str) -> Iterator[Path]:
@@ -68,9 +69,8 @@ def _in_folder(folder: Path) -> Iterator[Path]:
         raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
     files = [entry for entry in entries if entry.is_file()]
     volumes = [file for file in files if suffix_of(file) in VOLUMES]
-    if volumes:
-        yield from (file for file in volumes if not has_sidecar(file))
-    elif _holds_series(files) or pictures_in(folder):
+    yield from (file for file in volumes if not has_sidecar(file))
+    if _holds_series(files) or (pictures_in(folder) and not volumes):
         yield folder
     for entry in entries:
         if entry.is_dir() and not entry.is_symlink():

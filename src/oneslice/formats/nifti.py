@@ -76,7 +76,7 @@ def write_nifti(array: Array, geometry: Geometry, path: Path) -> None:
     """
     import nibabel
 
-    image = nibabel.Nifti1Image(array, _LPS_FROM_RAS @ geometry.affine)
+    image = nibabel.Nifti1Image(array, _LPS_FROM_RAS @ geometry.affine, dtype=array.dtype)
     image.set_sform(image.affine, code="scanner")
     image.set_qform(image.affine, code="scanner")
     image.header.set_xyzt_units("mm")

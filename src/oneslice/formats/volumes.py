@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from oneslice.formats.atomic import atomic_path
 from oneslice.formats.itk import write_itk
 from oneslice.formats.nifti import write_nifti
@@ -25,8 +27,15 @@ def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -
     target = Path(path)
     write = write_nifti if output_format(target) is Format.NIFTI else _write_itk
     with atomic_path(target, overwrite) as temporary:
-        write(volume.array, volume.geometry, temporary)
+        write(_storable(volume.array), volume.geometry, temporary)
     return target
+
+
+def _storable(array: Array) -> Array:
+    """The same values in a type that files know."""
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _write_itk(array: Array, geometry: Geometry, path: Path) -> None:
