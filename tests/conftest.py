@@ -2,5 +2,15 @@
 
 import os
 
-# Two threads that wait for each other are slow on a busy machine; one is as fast for small networks.
+import pytest
+
+# Two threads that wait for each other are slow on a busy machine; small networks need but one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def segmenter():
+    """The shipped checkpoint with the default settings."""
+    from oneslice.segmenter import Segmenter
+
+    return Segmenter("mini", "cpu")
