@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneslice.errors import InputError
+from oneslice.frames import CT_PRESETS, Frames, Letterbox, Window
+from oneslice.geometry import Geometry, SliceView
+from oneslice.volume import Modality, Volume
+
+letterboxes = st.builds(
+    Letterbox,
+    rows=st.integers(60, 140),
+    columns=st.integers(60, 140),
+    row_mm=st.floats(0.8, 1.25),
+    column_mm=st.floats(0.8, 1.25),
+    size=st.sampled_from([64, 128]),
+)
+
+
+def blob(shape, row, column, radius):
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    square = (rows - row) ** 2 + (columns - column) ** 2
+    return torch.from_numpy(np.exp(-square / (2 * radius**2))).float()[None]
+
+
+def centre(image):
+    weights = image[0].double().numpy()
+    rows, columns = np.indices(weights.shape)
+    return np.average(rows, weights=weights), np.average(columns, weights=weights)
+
+
+@settings(max_examples=60, deadline=None)
+@given(letterboxes, st.floats(0.35, 0.65), st.floats(0.35, 0.65), st.sampled_from([1, 4]))
+def test_what_goes_into_a_frame_comes_back_in_its_place(box, down, across, coarser):
+    """Within half a pixel of the slice, also at the quarter size that logits come in."""
+    place = down * (box.rows - 1), across * (box.columns - 1)
+    image = blob((box.rows, box.columns), *place, radius=6)
+    frame = box.fit(image)
+    assert frame.shape == (1, box.size, box.size)
+    back = box.restore(torch.nn.functional.avg_pool2d(frame, coarser))
+    assert back.shape == image.shape
+    assert np.abs(np.subtract(centre(image), centre(back))).max() < 0.5
+
+
+@settings(max_examples=40, deadline=None)
+@given(letterboxes)
+def test_frames_keep_physical_proportions_and_are_centred(box):
+    frame = box.fit(torch.ones(1, box.rows, box.columns))[0] > 0.5
+    height, width = int(frame.any(1).sum()), int(frame.any(0).sum())
+    expected = box.rows * box.row_mm / (box.columns * box.column_mm)
+    assert max(height, width) == box.size
+    assert abs(height - min(1, expected) * box.size) <= 0.5 + 1e-6
+    assert abs(width - min(1, 1 / expected) * box.size) <= 0.5 + 1e-6
+    for shown in (frame.any(1).int(), frame.any(0).int()):
+        before, after = int(shown.argmax()), int(shown.flip(0).argmax())
+        assert abs(before - after) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(20, 300), st.integers(20, 300), st.floats(0.5, 2), st.data())
+def test_one_labelled_pixel_never_vanishes(rows, columns, row_mm, data):
+    box = Letterbox(rows, columns, row_mm, 1.0, 64)
+    mask = torch.zeros(2, rows, columns)
+    mask[0, data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))] = 1
+    fitted = box.fit_mask(mask)
+    assert fitted[0].any() and not fitted[1].any()
+    assert set(fitted.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_large_masks_keep_their_area():
+    box = Letterbox(100, 100, 1.0, 1.0, 50)
+    mask = torch.zeros(1, 100, 100)
+    mask[:, 20:60, 30:70] = 1
+    assert int(box.fit_mask(mask).sum()) == 20 * 20
+
+
+def test_a_square_frame_of_the_same_size_is_untouched():
+    image = torch.rand(1, 64, 64)
+    box = Letterbox(64, 64, 2.0, 2.0, 64)
+    assert torch.equal(box.fit(image), image) and torch.equal(box.restore(image), image)
+
+
+@pytest.mark.parametrize("name", CT_PRESETS)
+def test_presets_are_level_and_width(name):
+    window = Window.parse(name)
+    level, width = CT_PRESETS[name]
+    assert (window.low, window.high) == (level - width / 2, level + width / 2)
+
+
+def test_windows_are_applied_linearly_and_clipped():
+    window = Window.parse("-100,300")
+    scaled = window.apply(np.array([-500, -100, 100, 300, 9000], np.int16))
+    assert scaled.dtype == np.float32
+    assert np.allclose(scaled, [0, 0, 0.5, 1, 1])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soft", "1", "1,2,3", "a,b", "5,5", "9,1", "nan,1", "-inf,inf"]
+)
+def test_bad_windows_are_refused(text):
+    with pytest.raises(InputError, match=r"LOW,HIGH"):
+        Window.parse(text)
+
+
+def volume(array, modality=None):
+    return Volume(array, Geometry.from_parts(array.shape), modality)
+
+
+RAMP = np.linspace(0, 1000, 8000).reshape(20, 20, 20)
+
+
+def test_percentiles_of_the_volume_unless_ct():
+    window = Window.of(volume(RAMP))
+    assert (window.low, window.high) == (pytest.approx(5), pytest.approx(995))
+    assert Window.of(volume(RAMP), Modality.CT) == Window.parse("soft-tissue")
+    assert Window.of(volume(RAMP, Modality.CT)) == Window.parse("soft-tissue")
+
+
+def test_ct_is_guessed_from_air():
+    assert Window.of(volume(RAMP - 1000)) == Window.parse("soft-tissue")
+    assert Window.of(volume(RAMP - 400)) != Window.parse("soft-tissue")
+    assert Window.of(volume(RAMP - 1000, Modality.MR)) != Window.parse("soft-tissue")
+    assert Window.of(volume(RAMP - 1000), Modality.MR) != Window.parse("soft-tissue")
+
+
+def test_a_spot_in_an_empty_volume_is_seen():
+    array = np.zeros((20, 20, 20), np.int16)
+    array[3, 4, 5] = 7
+    window = Window.of(volume(array))
+    assert (window.low, window.high) == (0, 7)
+
+
+def test_images_of_true_and_false():
+    array = np.zeros((8, 8, 8), bool)
+    array[2:5] = True
+    assert Window.of(volume(array)) == Window(0, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float64, ">i2"])
+def test_frames_read_slices_of_any_type_in_the_view_s_order(dtype):
+    array = np.arange(6 * 8 * 10).reshape(6, 8, 10) % 251
+    view = SliceView((1, 0, 2), (True, True, False))
+    frames = Frames(volume(array.astype(dtype)), view, Window(0, 250), 10)
+    assert len(frames) == 8 and frames.slice_shape == (6, 10)
+    assert frames[0].shape == (1, 10, 10)
+    expected = array[::-1, 7] / 250
+    assert np.allclose(frames[0][0, 2:8], expected, atol=1e-6)
+    assert not frames[0][:, :2].any() and not frames[0][:, 8:].any()
