@@ -114,22 +114,23 @@ def benchmark(
     from oneslice.evaluation.results import RunFolder
     from oneslice.evaluation.runner import Run
 
-    models = model or [_default_model()]
-    options = Options(models[0], image_size, device, offline, metric, 2, strategy, seed)
     dataset = _open(target, data, label, parts)
     chosen = dataset.chosen_folds(_numbers(folds))
-    rows = _rows(_names(method), options, shots, ablate, efficiency, models)
+    names = _names(method)
+    models = model or [_default_model(names)]
+    options = Options(models[0], image_size, device, offline, metric, 2, strategy, seed)
+    rows = _rows(names, options, shots, ablate, efficiency, models)
     run = Run(dataset, chosen, rows.variants, _extents(oracle), tolerance, limit, predictions)
     folder = RunFolder(output or Path("oneslice-benchmark") / dataset.name)
     report = _conduct(_study(run, rows, target, shots, ablate, efficiency), folder)
     _print(report, as_json)
 
 
-def _default_model() -> str:
+def _default_model(names: list[MethodName] | None) -> str:
     from oneslice.config import default_model
 
     chosen = default_model()
-    if chosen is None:
+    if chosen is None and (names is None or any(name.uses_model for name in names)):
         _say(
             "no model chosen, measuring with 'mini'; for a stronger one: "
             "oneslice models download sam2.1-tiny, then --model sam2.1-tiny"

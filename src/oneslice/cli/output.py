@@ -28,14 +28,13 @@ def print_table(table: Table) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    shown = RichTable(
-        title=table.title, title_justify="left", box=box.SIMPLE, padding=(0, 1), pad_edge=False
-    )
+    shown = RichTable(box=box.SIMPLE, padding=(0, 1), pad_edge=False)
     for number, name in enumerate(table.header):
         shown.add_column(name, justify="right" if number else "left", no_wrap=not number)
     for row in table.rows:
         shown.add_row(*row)
     console = Console(markup=False, highlight=False)
+    console.print(table.title)
     console.print(shown)
     for note in table.notes:
         console.print(f"  {note}")

@@ -1,0 +1,95 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from oneslice.cli import app
+from oneslice.errors import InputError
+from tests.evaluation.cohort import make_scan, write_nifti
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for seed, name in enumerate(["a", "b"]):
+        labels = make_scan(seed)[1]
+        write_nifti(tmp_path / "ref" / f"{name}.nii.gz", labels)
+        found = labels.copy()
+        if name == "b":
+            found[found == 2] = 0  # missed
+            found[0, 0, 0] = 3  # spurious
+        write_nifti(tmp_path / "pred" / f"{name}.nii.gz", found)
+    return tmp_path / "pred", tmp_path / "ref"
+
+
+def test_folders(folders, tmp_path):
+    result = run(*folders, "--csv", tmp_path / "out.csv")
+    assert "Means over cases" in result.output and "Absent from both" in result.output
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    by_key = {(row["case"], row["value"]): row for row in rows}
+    assert float(by_key["a", "1"]["dice"]) == 1
+    assert by_key["b", "2"]["presence"] == "missed" and by_key["b", "2"]["hd95"] == ""
+    assert float(by_key["b", "2"]["volume_difference_percent"]) == pytest.approx(-100)
+    assert by_key["b", "3"]["presence"] == "spurious"
+    assert ("a", "3") not in by_key
+
+
+def test_json_of_two_files(folders):
+    predictions, references = folders
+    found = json.loads(run(predictions / "b.nii.gz", references / "b.nii.gz", "--json").output)
+    assert [row["presence"] for row in found] == ["both", "missed", "spurious"]
+    assert found[0]["structure"] == "label 1"
+    assert found[0]["reference_ml"] == pytest.approx(found[0]["volume_ml"])
+
+
+def test_tolerance_is_in_millimetres(folders, tmp_path):
+    _, references = folders
+    shifted = np.roll(make_scan(0)[1], 2, axis=0)  # 3 mm
+    write_nifti(tmp_path / "shifted.nii.gz", shifted)
+    near, far = (
+        json.loads(run(tmp_path / "shifted.nii.gz", references / "a.nii.gz", "--json", *t).output)
+        for t in (["--tolerance", "1"], ["--tolerance", "4"])
+    )
+    assert near[1]["nsd"] < 0.8 and far[1]["nsd"] == pytest.approx(1)
+
+
+def test_a_prediction_without_reference_is_said(folders):
+    predictions, references = folders
+    (references / "a.nii.gz").unlink()
+    assert "not compared: a" in run(predictions, references).output
+
+
+def test_a_reference_without_prediction_is_refused(folders):
+    predictions, references = folders
+    (predictions / "b.nii.gz").unlink()
+    with pytest.raises(InputError, match="no prediction for 1 of 2 references"):
+        run(predictions, references)
+
+
+def test_wrong_grids_are_refused(folders):
+    predictions, references = folders
+    write_nifti(predictions / "a.nii.gz", make_scan(0)[1], spacing=(1.0, 1.5, 5.0))
+    with pytest.raises(InputError, match="not on the grid"):
+        run(predictions, references)
+
+
+def test_other_bad_input(folders, tmp_path):
+    predictions, references = folders
+    with pytest.raises(InputError, match="no such file"):
+        run(predictions, tmp_path / "nowhere")
+    with pytest.raises(InputError, match="not one of each"):
+        run(predictions / "a.nii.gz", references)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no label maps"):
+        run(tmp_path / "empty", references)
+    run(predictions, references, "--csv", tmp_path / "out.csv")
+    with pytest.raises(InputError, match="exists already"):
+        run(predictions, references, "--csv", tmp_path / "out.csv")
