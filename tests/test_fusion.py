@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+
+from oneslice.fusion import fuse, present_logits, remove_fragments
+from oneslice.quality import confidence
+from oneslice.sam2.engine import Prediction
+from oneslice.volume import Structure
+
+STRUCTURES = [Structure.unnamed(value) for value in (2, 700)]
+
+
+def prediction(scores, iou=0.8):
+    scores = torch.tensor(scores)
+    logits = torch.arange(1.0, len(scores) + 1)[:, None, None].expand(-1, 2, 2)
+    return Prediction(logits, torch.full_like(scores, iou), scores, torch.zeros(len(scores), 4))
+
+
+def test_background_and_structures_compete_for_each_pixel():
+    logits = torch.tensor([[[3.0, -1.0, 0.0, 5.0]], [[4.0, -2.0, -1.0, 1.0]]])
+    labels = fuse(logits, STRUCTURES)
+    assert labels.tolist() == [[700, 0, 0, 2]] and labels.dtype == np.uint16
+
+
+def test_absent_structures_leave_the_pixel_to_others():
+    absent = present_logits(prediction([3.0, 0.0]), presence=0.0)
+    assert (fuse(absent, STRUCTURES) == 2).all()
+    assert (fuse(present_logits(prediction([3.0, 0.1]), 0.0), STRUCTURES) == 700).all()
+    assert not fuse(present_logits(prediction([-3.0, -1.0]), 0.0), STRUCTURES).any()
+
+
+def test_a_higher_presence_demands_more():
+    scored = prediction([3.0, 1.0])
+    assert (fuse(present_logits(scored, 0.0), STRUCTURES) == 700).all()
+    assert (fuse(present_logits(scored, 2.0), STRUCTURES) == 2).all()
+    assert not fuse(present_logits(scored, 4.0), STRUCTURES).any()
+
+
+def fragments():
+    labels = np.zeros((12, 12, 6), np.uint16)
+    labels[0:4, 0:5, 0:5] = 1  # 100 voxels
+    labels[8:10, 8:10, 0:5] = 1  # 20
+    labels[11, 0, 0] = 1  # 1
+    labels[6, 0:2, 0] = 700  # 2, its largest
+    labels[8, 0, 5] = 700  # 1
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("fraction", "kept"),
+    [
+        (0.0, (121, 3)),
+        (0.005, (121, 3)),
+        (0.1, (120, 3)),
+        (0.2, (120, 3)),
+        (0.3, (100, 3)),
+        (1, (100, 2)),
+    ],
+)
+def test_small_fragments_are_measured_against_their_own_structure(fraction, kept):
+    cleaned = remove_fragments(fragments(), fraction)
+    assert ((cleaned == 1).sum(), (cleaned == 700).sum()) == kept
+    assert cleaned.dtype == np.uint16
+    assert np.array_equal(cleaned[cleaned > 0], fragments()[cleaned > 0])
+
+
+def test_fragments_are_connected_across_corners_and_slices_but_not_structures():
+    labels = np.zeros((6, 6, 6), np.uint8)
+    labels[range(5), range(5), range(5)] = 1  # a diagonal is one piece
+    labels[5, 5, 5] = 2  # touches it, but is another structure
+    assert np.array_equal(remove_fragments(labels, 1.0), labels)
+
+
+def test_nothing_to_clean():
+    assert not remove_fragments(np.zeros((3, 3, 3), np.uint8), 0.5).any()
+
+
+def test_confidence_of_presence_and_of_absence():
+    found = confidence(prediction([20.0, -20.0, 0.0, 2.0]))
+    sure = 1 / (1 + np.exp(-2))
+    assert np.allclose(found, [0.8, 1.0, 0.5, 0.8 * sure], atol=1e-4)
+    assert float(confidence(prediction([20.0], iou=1.2))[0]) == pytest.approx(1)
+
+
+def test_confidence_speaks_of_the_decision_that_was_made():
+    assert float(confidence(prediction([2.0]), presence=3.0)) == pytest.approx(
+        1 - 1 / (1 + np.exp(-2))
+    )

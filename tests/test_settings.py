@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from oneslice.errors import InputError
+from oneslice.frames import Window
+from oneslice.matching import Metric
+from oneslice.propagation import Strategy
+from oneslice.settings import Settings
+from oneslice.volume import Modality
+
+
+def test_names_are_taken_for_choices():
+    settings = Settings(strategy="sequence", metric="ncc", modality="ct")
+    assert settings.strategy is Strategy.SEQUENCE and settings.metric is Metric.NCC
+    assert settings.modality is Modality.CT and Settings().modality is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strategy": "both"},
+        {"metric": "psnr"},
+        {"modality": "pet"},
+        {"min_fragment": -0.1},
+        {"min_fragment": 1.5},
+        {"memory": 0},
+    ],
+)
+def test_bad_settings_are_refused(options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        Settings(**options)
+
+
+def test_they_describe_themselves_in_plain_values():
+    described = Settings(window=Window(-1, 2), modality=Modality.MR, seed=7).describe()
+    again = json.loads(json.dumps(described))
+    assert again == described
+    assert (again["window"], again["modality"], again["seed"]) == ([-1, 2], "mr", 7)
+    assert again["augmentations"] == "16" and again["policy"]["rotation"] > 0
+
+
+def test_features_of_supports_and_query_share_the_memory():
+    assert Settings(memory=100).feature_budget * 2 == 100 * 2**20

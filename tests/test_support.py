@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+
+from oneslice.errors import InputError
+from oneslice.formats import write_label_map, write_volume
+from oneslice.geometry import Geometry
+from oneslice.support import Support, all_structures
+from oneslice.volume import LabelMap, Structure, Volume
+from tests.cohort import STRUCTURES, patient
+
+
+def volume(shape=(8, 9, 10), spacing=(1.0, 1.0, 1.0)):
+    array = np.random.default_rng(0).integers(0, 99, shape)
+    return Volume(array, Geometry.from_parts(shape, spacing), name="scan")
+
+
+def labelled(scan, *boxes, value=1):
+    array = np.zeros(scan.array.shape, np.uint8)
+    for box in boxes:
+        array[box] = value
+    return LabelMap(array, scan.geometry, name="labels")
+
+
+ALL = slice(None)
+BLOB = slice(2, 6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_labelled_slice_decides_the_axis(axis):
+    scan = volume(spacing=(1.0, 1.0, 5.0))
+    box = [BLOB, BLOB, BLOB]
+    box[axis] = 3
+    assert Support(scan, labelled(scan, tuple(box))).axis == axis
+
+
+@pytest.mark.parametrize("coarse", [0, 1, 2])
+def test_otherwise_the_through_plane_axis(coarse):
+    spacing = [1.0, 1.0, 1.0]
+    spacing[coarse] = 5.0
+    scan = volume(spacing=tuple(spacing))
+    assert Support(scan, labelled(scan, (BLOB, BLOB, BLOB))).axis == coarse
+    line = [3, 3, 3]
+    line[(coarse + 1) % 3] = BLOB
+    assert Support(scan, labelled(scan, tuple(line))).axis == coarse
+
+
+def test_the_user_s_axis_overrides():
+    scan = volume()
+    assert Support(scan, labelled(scan, (3, BLOB, BLOB)), axis=1).axis == 1
+    with pytest.raises(InputError, match="0, 1 or 2"):
+        Support(scan, labelled(scan, (3, BLOB, BLOB)), axis=3)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (3.0, 1.0, 1.0), (1.0, 3.0, 1.0)])
+def test_a_picture_is_one_slice_whatever_its_spacing(axis, spacing):
+    shape = [8, 9, 10]
+    shape[axis] = 1
+    scan = volume(tuple(shape), spacing)
+    box = [BLOB, BLOB, BLOB]
+    box[axis] = 0
+    assert Support(scan, labelled(scan, tuple(box))).axis == axis
+
+
+def test_another_grid_is_refused():
+    scan, other = volume(), volume((8, 9, 11))
+    with pytest.raises(InputError, match="not on the grid of scan"):
+        Support(scan, labelled(other, (BLOB, BLOB, 3)))
+    moved = Geometry.from_parts(scan.array.shape, origin=(0.5, 0, 0))
+    with pytest.raises(InputError, match=r"corners up to 0\.5 voxels apart"):
+        Support(scan, LabelMap(labelled(scan, (BLOB, BLOB, 3)).array, moved))
+
+
+def test_empty_labels_are_refused():
+    scan = volume()
+    with pytest.raises(InputError, match="no slice is labelled"):
+        Support(scan, labelled(scan))
+
+
+def test_only_labelled_structures_count():
+    support = patient(0).labelled([6], values=(1, 3))
+    assert [s.name for s in support.structures] == ["liver", "kidney"]
+
+
+def test_names_must_cover_the_labels(tmp_path):
+    scan = patient(0)
+    image = write_volume(scan.image, tmp_path / "p.nii.gz")
+    labels = write_label_map(scan.support.labels, tmp_path / "l.nii.gz")
+    with pytest.raises(InputError, match="no name for label 2"):
+        Support.load(image, labels, names={"a": 1, "c": 3})
+    named = Support.load(image, labels, names={"a": 1, "b": 2, "c": 3})
+    assert [s.name for s in named.structures] == ["a", "b", "c"]
+    assert next(s.name for s in Support.load(image, labels).structures) == "label 1"
+
+
+def test_labels_in_another_storage_order_are_turned(tmp_path):
+    scan = patient(0)
+    grid, array = scan.image.geometry, scan.support.labels.array
+    affine = grid.affine @ np.diag([-1.0, 1, -1, 1])
+    affine[:3, 3] = grid.to_world([grid.shape[0] - 1, 0, grid.shape[2] - 1])
+    turned = LabelMap(array[::-1, :, ::-1], Geometry(grid.shape, affine), STRUCTURES)
+    image = write_volume(scan.image, tmp_path / "p.nii.gz")
+    support = Support.load(image, write_label_map(turned, tmp_path / "l.seg.nrrd"))
+    assert np.array_equal(support.labels.array, array)
+    assert support.structures == STRUCTURES
+
+
+def test_it_knows_its_own_scan():
+    scan = patient(0)
+    copy = Volume(
+        scan.image.array.copy(), Geometry(scan.image.geometry.shape, scan.image.geometry.affine)
+    )
+    assert scan.support.is_of(copy)
+    changed = scan.image.array.copy()
+    changed[0, 0, 0] += 1
+    assert not scan.support.is_of(Volume(changed, scan.image.geometry))
+    assert not scan.support.is_of(patient(1).image)
+    moved = Geometry.from_parts(scan.image.geometry.shape, scan.image.geometry.spacing)
+    assert not scan.support.is_of(Volume(scan.image.array, moved))
+
+
+def test_structures_of_several_supports_are_joined_by_value():
+    first, second = patient(0).labelled([6], values=(3,)), patient(1).labelled([6], values=(1, 3))
+    assert [s.value for s in all_structures((first, second))] == [1, 3]
+
+
+def test_one_value_cannot_have_two_names():
+    first = patient(0).support
+    named = LabelMap(first.labels.array, first.labels.geometry, (Structure(1, "heart", (1, 2, 3)),))
+    with pytest.raises(InputError, match="label 1 is 'liver' in one support and 'heart'"):
+        all_structures((first, Support(first.image, named)))
