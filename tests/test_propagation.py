@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import torch
+
+from oneslice.clock import Stopwatch
+from oneslice.encoded import EncodedFrames
+from oneslice.frames import Frames, Window
+from oneslice.matching import make_descriptor
+from oneslice.prepared import prepare
+from oneslice.propagation import Case, MemoryBank, Strategy, propagate
+from oneslice.settings import Settings
+from tests.cohort import MIDDLE, patient
+
+ROOMY = 2**30
+QUERY, SUPPORT = patient(2), patient(1)
+
+
+@pytest.fixture(scope="module")
+def prepared(segmenter):
+    settings, descriptor = Settings(), make_descriptor(Settings().metric)
+    return prepare(segmenter._engine, descriptor, [SUPPORT.support], settings, 9, Stopwatch())
+
+
+@pytest.fixture(scope="module")
+def frames():
+    support = SUPPORT.support
+    return list(Frames(QUERY.image, support.view, Window.of(QUERY.image), 128))
+
+
+def case_of(segmenter, prepared, images, budget=ROOMY, known=None):
+    engine = segmenter._engine
+    queries = EncodedFrames(engine, images, budget, Stopwatch())
+    return Case(engine, queries, prepared.matcher, prepared.bank, Stopwatch(), known or {})
+
+
+def run(case, strategy):
+    return {result.index: result.prediction.logits for result in propagate(case, strategy)}
+
+
+def test_pairwise_slices_do_not_depend_on_each_other(segmenter, prepared, frames):
+    whole = run(case_of(segmenter, prepared, frames), Strategy.PAIRWISE)
+    assert list(whole) == list(range(len(frames)))
+    order = [7, 2, 5]
+    part = run(case_of(segmenter, prepared, [frames[i] for i in order]), Strategy.PAIRWISE)
+    assert all(torch.equal(part[n], whole[i]) for n, i in enumerate(order))
+
+
+def test_pairwise_results_do_not_depend_on_what_was_done_before(segmenter, prepared, frames):
+    first = run(case_of(segmenter, prepared, frames), Strategy.PAIRWISE)
+    settings, descriptor = Settings(), make_descriptor(Settings().metric)
+    fresh = prepare(segmenter._engine, descriptor, [SUPPORT.support], settings, 9, Stopwatch())
+    backwards = run(case_of(segmenter, fresh, frames[::-1]), Strategy.PAIRWISE)
+    last = len(frames) - 1
+    assert all(torch.equal(backwards[last - i], logits) for i, logits in first.items())
+
+
+def test_sequence_goes_outward_from_the_best_matched_slice(segmenter, prepared, frames):
+    case = case_of(segmenter, prepared, frames)
+    order = [result.index for result in propagate(case, Strategy.SEQUENCE)]
+    best = min(case.matches, key=lambda index: float(case.matches[index][1].mean()))
+    assert order == [*range(best, len(frames)), *range(best - 1, -1, -1)]
+    assert 0 < best < len(frames) - 1
+
+
+def test_sequence_starts_like_pairwise_and_then_remembers(segmenter, prepared, frames):
+    pairwise = run(case_of(segmenter, prepared, frames), Strategy.PAIRWISE)
+    sequence = run(case_of(segmenter, prepared, frames), Strategy.SEQUENCE)
+    start = next(iter(sequence))
+    assert torch.equal(sequence[start], pairwise[start])
+    others = [i for i in sequence if i != start]
+    assert not any(torch.equal(sequence[i], pairwise[i]) for i in others)
+
+
+def test_both_directions_of_a_sequence_start_from_the_same_memory(segmenter, prepared, frames):
+    """Mirrored in z, a volume gives the mirrored result: neither direction sees the other."""
+    forth = run(case_of(segmenter, prepared, frames), Strategy.SEQUENCE)
+    back = run(case_of(segmenter, prepared, frames[::-1]), Strategy.SEQUENCE)
+    last = len(frames) - 1
+    assert all(torch.equal(back[last - i], logits) for i, logits in forth.items())
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_known_slices_are_left_out(strategy, segmenter, prepared, frames):
+    known = {3: torch.zeros(3, 128, 128), 6: torch.ones(3, 128, 128)}
+    case = case_of(segmenter, prepared, frames, known=known)
+    assert set(run(case, strategy)) == set(range(len(frames))) - {3, 6}
+
+
+def test_a_sequence_takes_what_is_known_into_account(segmenter, prepared, frames):
+    plain = run(case_of(segmenter, prepared, frames), Strategy.SEQUENCE)
+    start = next(iter(plain))
+    known = {start: torch.zeros(3, 128, 128)}
+    told = run(case_of(segmenter, prepared, frames, known=known), Strategy.SEQUENCE)
+    assert not torch.equal(told[start + 1], plain[start + 1])
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_every_slice_is_encoded_once_within_the_budget(strategy, segmenter, prepared, frames):
+    case = case_of(segmenter, prepared, frames)
+    run(case, strategy)
+    assert case.queries.encoded == len(frames)
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_a_small_budget_costs_time_and_changes_nothing(strategy, segmenter, prepared, frames):
+    roomy = run(case_of(segmenter, prepared, frames), strategy)
+    case = case_of(segmenter, prepared, frames, budget=1)
+    tight = run(case, strategy)
+    assert all(torch.equal(tight[i], logits) for i, logits in roomy.items())
+    assert len(case.queries._cache) == 1
+    assert case.queries.encoded <= 2 * len(frames)
+
+
+def test_features_come_in_the_order_asked_for(segmenter, frames):
+    encoded = EncodedFrames(segmenter._engine, frames, ROOMY, Stopwatch())
+    one, two = encoded.features([1]), encoded.features([2])
+    both = encoded.features([2, 1, 2])
+    assert torch.equal(both.top, torch.cat([two.top, one.top, two.top]))
+    assert encoded.encoded == 2 and len(encoded) == len(frames)
+    tight = EncodedFrames(segmenter._engine, frames, 1, Stopwatch())
+    assert torch.equal(tight.features([2, 1, 2]).top, both.top)
+
+
+def test_the_bank_forgets_the_oldest_and_makes_it_again(segmenter, prepared):
+    engine, pool = segmenter._engine, prepared.pool
+    encoded = EncodedFrames(engine, pool, ROOMY, Stopwatch())
+    bank, tight = MemoryBank(engine, pool, encoded), MemoryBank(engine, pool, encoded, limit=3)
+    choices = [torch.tensor(c) for c in ([0, 0, 0], [1, 2, 0], [4, 4, 5], [0, 0, 0])]
+    for chosen in choices:
+        one, two = bank.recall(chosen), tight.recall(chosen)
+        assert torch.equal(one.tokens, two.tokens) and torch.equal(one.pointer, two.pointer)
+        assert len(tight._memories) == 3
+    assert len(bank._memories) == 3 + 2 + 3
+
+
+def test_matches_are_made_once_and_reported(segmenter, prepared, frames):
+    case = case_of(segmenter, prepared, frames)
+    run(case, Strategy.PAIRWISE)
+    assert sorted(case.matches) == list(range(len(frames)))
+    chosen, distance = case.matches[MIDDLE]
+    assert chosen.shape == distance.shape == (3,) and np.isfinite(distance).all()
+    assert case.match(MIDDLE)[0] is chosen
