@@ -76,7 +76,9 @@ def test_annotation_efficiency_has_a_plot(pairs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["folder", "--method", "magic"], "no method 'magic'"),
+        (["folder", "--method", "magic"], "--method 'magic': choose one of copy, registration"),
+        (["folder", "--metric", "mse"], "--metric 'mse': choose one of"),
+        (["folder", "--device", "tpu"], "--device 'tpu': choose one of"),
         (["folder", "--folds", "one"], "give numbers with commas"),
         (["folder", "--folds", "3"], "folds 1 to 2, not 3"),
         (["folder", "--parts", "9"], "can be cut into 2 to 2 folds"),

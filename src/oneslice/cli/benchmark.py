@@ -94,10 +94,13 @@ def benchmark(
         int | None, typer.Option(help="Side of the network's input, a multiple of 32.")
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc.")
-    ] = "encoder",
-    strategy: Annotated[str, typer.Option(help="Of 'oneslice': pairwise, sequence.")] = "pairwise",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+        str | None,
+        typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc."),
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Of 'oneslice': pairwise, sequence.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps. Default: the fastest.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
     tolerance: Annotated[float, typer.Option(help="Of NSD, in mm.")] = 2.0,
     predictions: Annotated[
@@ -110,7 +113,6 @@ def benchmark(
 
     Results are kept case by case: the same command again goes on where it was stopped.
     """
-    from oneslice.evaluation.methods.registry import Options
     from oneslice.evaluation.results import RunFolder
     from oneslice.evaluation.runner import Run
 
@@ -118,7 +120,7 @@ def benchmark(
     chosen = dataset.chosen_folds(_numbers(folds))
     names = _names(method)
     models = model or [_default_model(names)]
-    options = Options(models[0], image_size, device, offline, metric, 2, strategy, seed)
+    options = _options(models[0], image_size, device, metric, strategy, offline, seed)
     rows = _rows(names, options, shots, ablate, efficiency, models)
     run = Run(dataset, chosen, rows.variants, _extents(oracle), tolerance, limit, predictions)
     folder = RunFolder(output or Path("oneslice-benchmark") / dataset.name)
@@ -158,14 +160,38 @@ def _numbers(text: str | None) -> list[int] | None:
 
 
 def _names(method: list[str] | None) -> list[MethodName] | None:
+    from oneslice.cli.choices import choice
     from oneslice.evaluation.methods.registry import MethodName
 
     if method is None:
         return None
-    unknown = [name for name in method if name not in set(MethodName)]
-    if unknown:
-        raise InputError(f"no method {unknown[0]!r}; there are {', '.join(_DEFAULT_METHODS)}")
-    return [MethodName(name) for name in dict.fromkeys(method)]
+    return [choice(MethodName, name, "--method") for name in dict.fromkeys(method)]
+
+
+def _options(
+    model: str,
+    image_size: int | None,
+    device: str | None,
+    metric: str | None,
+    strategy: str | None,
+    offline: bool,
+    seed: int,
+) -> Options:
+    from oneslice.cli.choices import choice
+    from oneslice.device import Device
+    from oneslice.evaluation.methods.registry import Options
+    from oneslice.matching import Metric
+    from oneslice.propagation import Strategy
+
+    return Options(
+        model,
+        image_size,
+        None if device is None else choice(Device, device, "--device"),
+        offline,
+        None if metric is None else choice(Metric, metric, "--metric"),
+        strategy=None if strategy is None else choice(Strategy, strategy, "--strategy"),
+        seed=seed,
+    )
 
 
 def _rows(

@@ -135,7 +135,9 @@ def _notes(study: Study, results: Sequence[CaseResult]) -> list[str]:
         f"Ours: oneslice {oneslice.__version__}, folds {numbers} of {len(run.dataset.folds)}, "
         f"{scans} scans; mean over folds of means over scans, ± standard deviation over scans."
     ]
-    return notes + [f"Not scored: {line}." for line in unscored(results)] + list(study.rows.notes)
+    of_methods = dict.fromkeys(v.method.note for v in run.variants if v.method.note)
+    missing = [f"Not scored: {line}." for line in unscored(results)]
+    return [*notes, *of_methods, *missing, *study.rows.notes]
 
 
 def _as_text(content: Any) -> str:

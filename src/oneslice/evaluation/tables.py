@@ -111,7 +111,8 @@ def further_table(summaries: Sequence[VariantSummary], extents: Extents, toleran
     rows = tuple(_further(s) for s in summaries if s.extents == extents.value)
     notes = (
         "Means over scans, then structures; HD95 and ASSD over those in which the structure was "
-        "found at all, 'missed' counts the others.",
+        "found at all, 'missed' counts the others. Rows of one run share encoded slices: time a "
+        "method in a run of its own.",
     )
     return Table(f"Further figures, {extents.value}", header, rows, notes)
 

@@ -9,11 +9,11 @@ from enum import StrEnum
 from oneslice.errors import InputError, OfflineError
 from oneslice.evaluation.methods.registry import MethodMaker, MethodName, Options
 from oneslice.evaluation.runner import Variant
+from oneslice.matching import Metric
+from oneslice.propagation import Strategy
 
 _LABELLED_SLICES = (1, 2, 3, 5, 8)
 _PER_QUERY = (0, 2, 4)
-_METRICS = ("encoder", "lpips", "ssim", "ncc")
-_STRATEGIES = ("pairwise", "sequence")
 _SHOTS = (1, 3)
 _SCALES = (0.5, 1, 2)
 _SIZES = (64, 1024)
@@ -95,9 +95,9 @@ def _steps(
         case Ablation.AUGMENTATIONS:
             yield from ((n, replace(options, per_query=n), shots) for n in _PER_QUERY)
         case Ablation.METRIC:
-            yield from ((m, replace(options, metric=m), shots) for m in _METRICS)
+            yield from ((m, replace(options, metric=m), shots) for m in Metric)
         case Ablation.STRATEGY:
-            yield from ((s, replace(options, strategy=s), shots) for s in _STRATEGIES)
+            yield from ((s, replace(options, strategy=s), shots) for s in Strategy)
         case Ablation.SHOTS:
             yield from ((n, options, n) for n in _SHOTS)
         case Ablation.IMAGE_SIZE:

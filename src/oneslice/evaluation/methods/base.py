@@ -46,6 +46,8 @@ class Method(ABC):
     name: str
     uses_extent = True
     """Whether what it returns depends on ``Request.slices`` and ``Request.chunks``."""
+    note = ""
+    """What a reader of the table must know."""
 
     @abstractmethod
     def segment(self, query: Stack, support: Stack, requests: Sequence[Request]) -> list[Array]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from oneslice.device import Device
 from oneslice.evaluation.datasets import Stack
 from oneslice.evaluation.methods.base import Method, Request
 from oneslice.evaluation.methods.registry import Options
 from oneslice.geometry import Array
-from oneslice.matching import Metric
-from oneslice.propagation import Strategy
 from oneslice.segmenter import Segmenter
 from oneslice.settings import Settings
 from oneslice.support import Support
@@ -26,12 +26,14 @@ class DefaultPipeline(Method):
     uses_extent = False
 
     def __init__(self, options: Options) -> None:
-        settings = Settings(
-            strategy=Strategy(options.strategy), metric=Metric(options.metric), seed=options.seed
-        )
+        settings = Settings(seed=options.seed)
+        if options.strategy is not None:
+            settings = replace(settings, strategy=options.strategy)
+        if options.metric is not None:
+            settings = replace(settings, metric=options.metric)
         self._segmenter = Segmenter(
             options.model,
-            options.device,
+            options.device or Device.AUTO,
             settings,
             image_size=options.image_size,
             offline=options.offline,

@@ -33,7 +33,13 @@ class Paper(Pairwise):
         super().__init__(session)
         self._options = options
         self._policy = AugmentationPolicy()
-        self._descriptor = make_descriptor(Metric(options.metric), options.offline)
+        self._metric = options.metric or Metric.ENCODER
+        self._descriptor = make_descriptor(self._metric, options.offline)
+        if self._metric is not Metric.LPIPS:
+            self.note = (
+                f"paper: supports matched by {self._metric.value}; --metric lpips is the paper's "
+                "own, for which a network is downloaded once."
+            )
 
     def _prompts(
         self, query: Stack, support: Stack, requests: Sequence[Request]
@@ -69,7 +75,7 @@ class Paper(Pairwise):
     def describe(self) -> dict[str, Any]:
         """The checkpoint and the paper's choices."""
         choices = {
-            "metric": self._options.metric,
+            "metric": self._metric.value,
             "per_query": self._options.per_query,
             "policy": vars(self._policy),
             "seed": self._options.seed,

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from oneslice.evaluation.methods.base import Method
 
 if TYPE_CHECKING:
+    from oneslice.device import Device
     from oneslice.evaluation.methods.session import Session
+    from oneslice.matching import Metric
+    from oneslice.propagation import Strategy
 
 
 class MethodName(StrEnum):
@@ -34,21 +37,22 @@ class Options:
     Args:
         model: a checkpoint's name or path.
         image_size: side of the network's input; None: the checkpoint's own.
-        device: where to run.
+        device: where to run; None: the first of CUDA, MPS and CPU that is there.
         offline: never use the network.
-        metric: how supports are matched to slices.
-        per_query: augmented copies for each query slice (the paper's N_T).
-        strategy: how memories flow in ``oneslice``.
+        metric: how supports are matched to slices; None: by encoder features in ``paper``, as
+            users get it in ``oneslice``.
+        per_query: augmented copies for each query slice in ``paper`` (its N_T).
+        strategy: how memories flow in ``oneslice``; None: as users get it.
         seed: of the augmentations.
     """
 
     model: str = "mini"
     image_size: int | None = None
-    device: str = "auto"
+    device: Device | None = None
     offline: bool = False
-    metric: str = "encoder"
+    metric: Metric | None = None
     per_query: int = 2
-    strategy: str = "pairwise"
+    strategy: Strategy | None = None
     seed: int = 0
 
 

@@ -43,7 +43,7 @@ class Session:
             options.model,
             offline=options.offline,
             image_size=options.image_size,
-            device=resolve(Device(options.device)),
+            device=resolve(options.device or Device.AUTO),
         )
         self.engine = Engine(network)
         self._scans: OrderedDict[int, EncodedScan] = OrderedDict()
