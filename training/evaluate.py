@@ -19,7 +19,9 @@ from transformers import Sam2VideoModel
 
 from training.appearance import normalise
 from training.forward import Features, Memory, attend, decode, encode, enlarge, remember_prompt
+from training.model import build_mini, set_size
 from training.scans import FOLDS, LABELS, Fold, Scan, read_scan, resize_grey, resize_mask
+from training.state import load_shards
 
 CHUNKS = 3
 
@@ -30,8 +32,8 @@ class Tally:
 
     counts: Tensor = field(default_factory=lambda: torch.zeros(3))  # TP, FP, FN
     copied: Tensor = field(default_factory=lambda: torch.zeros(3))
-    seen: list[bool] = field(default_factory=list)  # score > 0 where the organ is
-    gone: list[bool] = field(default_factory=list)  # score <= 0 past its ends
+    inside: list[float] = field(default_factory=list)  # object scores where the organ is
+    past: list[float] = field(default_factory=list)  # object scores past its ends
 
 
 def support_slices(labels: Tensor, label: int) -> list[int]:
@@ -110,10 +112,10 @@ def score_class(
         found = torch.nn.functional.interpolate(logits, size=shape, mode="bilinear")[:, 0] > 0
         for i, z in enumerate(slices):
             if not first <= z <= last:
-                tally.gone.append(bool(score[i] <= 0))
+                tally.past.append(float(score[i]))
                 continue
             truth = query.labels[z] == label
-            tally.seen.append(bool(score[i] > 0))
+            tally.inside.append(float(score[i]))
             tally.counts += counts(found[i], truth)
             tally.copied += counts(mask, truth)
     return tally
@@ -149,14 +151,17 @@ def summarise(folds: list[dict[str, list[Tally]]]) -> dict[str, object]:
         return named | {"mean": round(100 * sum(per.values()) / len(folds) / len(per), 1)}
 
     every = [t for f in folds for ts in f.values() for t in ts]
-    seen, gone = ([x for t in every for x in getattr(t, k)] for k in ("seen", "gone"))
-    recall, reject = sum(seen) / max(len(seen), 1), sum(gone) / max(len(gone), 1)
-    presence = {"recall": recall, "reject": reject, "balanced": (recall + reject) / 2}
-    return {
-        "model": mean("counts"),
-        "copy": mean("copied"),
-        "presence": {k: round(v, 3) for k, v in presence.items()},
-    }
+    inside, past = ([x for t in every for x in getattr(t, k)] for k in ("inside", "past"))
+    return {"model": mean("counts"), "copy": mean("copied"), "presence": presence(inside, past)}
+
+
+def presence(inside: list[float], past: list[float]) -> dict[str, float]:
+    """How well the object score tells slices of the organ from slices past its ends."""
+    here, gone = torch.tensor(inside), torch.tensor(past)
+    recall, reject = (here > 0).float().mean(), (gone <= 0).float().mean()
+    above = (here[:, None] > gone).float().mean()
+    figures = {"recall": recall, "reject": reject, "balanced": (recall + reject) / 2, "auc": above}
+    return {name: round(float(value), 3) for name, value in figures.items()}
 
 
 def evaluate(model: Sam2VideoModel, data: Path, sets: list[str], folds: int) -> dict[str, object]:
@@ -170,11 +175,8 @@ def evaluate(model: Sam2VideoModel, data: Path, sets: list[str], folds: int) -> 
 
 
 def load(checkpoint: Path) -> Sam2VideoModel:
-    """A checkpoint folder, or the averaged weights of a training state."""
+    """A checkpoint folder, or the averaged weights of a training state at 256 pixels."""
     if (checkpoint / "counters.json").exists():
-        from training.model import build_mini
-        from training.state import load_shards
-
         model = build_mini()
         model.load_state_dict(load_shards(checkpoint, "average"))
         return model.eval()
@@ -187,10 +189,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=["chaos", "cmr"], choices=list(FOLDS))
     parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--size", type=int, default=0, help="image size, if not the checkpoint's")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    results = evaluate(load(options.checkpoint), options.data, options.sets, options.folds)
+    model = load(options.checkpoint)
+    if options.size:
+        set_size(model, options.size)
+    results = evaluate(model, options.data, options.sets, options.folds)
     json.dump(results, sys.stdout, indent=1)
     print()
 

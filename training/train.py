@@ -34,6 +34,7 @@ class Options:
     slice_minutes: float = math.inf  # stop after this time; a later call resumes
     slice_steps: int = 0  # the same, in steps
     steps: int = 0  # if set, the budget is counted in steps, and the run is deterministic
+    start: str = ""  # a checkpoint or state folder whose weights begin the run
     seed: int = 1
     device: str = "cpu"
     sizes: str = "128:0.6,192:0.8,256:1.0"  # image size until that share of the budget
@@ -64,6 +65,8 @@ class Trainer:
         torch.manual_seed(options.seed)
         self.device = torch.device(options.device)
         model = model or build_mini(options.stage(0.0))
+        if options.start:
+            model.load_state_dict(load_weights(Path(options.start)))
         self.model = model.to(self.device).train()
         kernel = {"cpu": "eager"}.get(self.device.type, "sdpa")
         self.model.set_attn_implementation(
@@ -173,6 +176,13 @@ class Trainer:
         counters = read_json(folder / "counters.json")
         self.step, self.clips = int(counters["step"]), int(counters["clips"])
         self.spent = counters["spent"]
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Weights of a checkpoint folder, or the averaged ones of a training state."""
+    if (folder / "counters.json").exists():
+        return load_shards(folder, "average")
+    return Sam2VideoModel.from_pretrained(folder, dtype=torch.float32).state_dict()
 
 
 def export(state: Path, target: Path, size: int = 256) -> Sam2VideoModel:
