@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from oneslice.evaluation.datasets import Dataset
     from oneslice.evaluation.methods.registry import MethodName, Options
     from oneslice.evaluation.plan import Extents
-    from oneslice.evaluation.results import RunFolder, Unit
     from oneslice.evaluation.runner import Run
     from oneslice.evaluation.study import Report, Study
     from oneslice.evaluation.variants import Rows
@@ -113,6 +111,7 @@ def benchmark(
 
     Results are kept case by case: the same command again goes on where it was stopped.
     """
+    from oneslice.cli.benchmark_progress import conduct_with_progress
     from oneslice.evaluation.results import RunFolder
     from oneslice.evaluation.runner import Run
 
@@ -124,7 +123,7 @@ def benchmark(
     rows = _rows(names, options, shots, ablate, efficiency, models)
     run = Run(dataset, chosen, rows.variants, _extents(oracle), tolerance, limit, predictions)
     folder = RunFolder(output or Path("oneslice-benchmark") / dataset.name)
-    report = _conduct(_study(run, rows, target, shots, ablate, efficiency), folder)
+    report = conduct_with_progress(_study(run, rows, target, shots, ablate, efficiency), folder)
     _print(report, as_json)
 
 
@@ -133,9 +132,10 @@ def _default_model(names: list[MethodName] | None) -> str:
 
     chosen = default_model()
     if chosen is None and (names is None or any(name.uses_model for name in names)):
-        _say(
+        typer.echo(
             "no model chosen, measuring with 'mini'; for a stronger one: "
-            "oneslice models download sam2.1-tiny, then --model sam2.1-tiny"
+            "oneslice models download sam2.1-tiny, then --model sam2.1-tiny",
+            err=True,
         )
     return chosen or "mini"
 
@@ -241,46 +241,6 @@ def _study(
     return Study(f"{run.dataset.name}{of}", run, rows, known, comparable)
 
 
-def _conduct(study: Study, folder: RunFolder) -> Report:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from oneslice.evaluation.study import conduct
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("starting")
-        counter = _Counter()
-
-        def announce(there: int, total: int) -> None:
-            counter.done = there
-            bar.update(task, total=total, completed=there)
-            if there:
-                _say(f"resuming in {folder.folder}: {there} of {total} results are there already")
-
-        def progress(unit: Unit) -> None:
-            text = f"{unit.variant}, {unit.extents}, fold {unit.fold}, scan {unit.case}"
-            bar.update(task, description=text, completed=counter.next())
-
-        return conduct(study, folder, sys.argv, announce, progress)
-
-
-class _Counter:
-    """How many results were done when one begins."""
-
-    done = 0
-
-    def next(self) -> int:
-        self.done += 1
-        return self.done - 1
-
-
 def _print(report: Report, as_json: bool) -> None:
     from oneslice.cli.output import print_table
 
@@ -290,7 +250,3 @@ def _print(report: Report, as_json: bool) -> None:
     for table in report.tables:
         print_table(table)
     typer.echo("Written: " + ", ".join(str(file) for file in report.files))
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -98,21 +98,14 @@ def _note(row: Published) -> str:
 
 def further_table(summaries: Sequence[VariantSummary], extents: Extents, tolerance: float) -> Table:
     """Distances, missed structures, false positives beyond the ends, time and memory."""
-    header = (
-        "method",
-        "HD95 mm",
-        "ASSD mm",
-        f"NSD {tolerance:g} mm x 100",
-        "missed",
-        "beyond the ends, ml",
-        "s per scan",
-        "peak MiB",
-    )
+    header = ("method", "HD95", "ASSD", "NSD", "missed", "beyond", "seconds", "MiB")
     rows = tuple(_further(s) for s in summaries if s.extents == extents.value)
     notes = (
-        "Means over scans, then structures; HD95 and ASSD over those in which the structure was "
-        "found at all, 'missed' counts the others. Rows of one run share encoded slices: time a "
-        "method in a run of its own.",
+        f"Means over scans, then structures: HD95 and ASSD in mm, NSD x 100 at {tolerance:g} mm, "
+        "ml predicted beyond the structure's ends. HD95 and ASSD over scans in which the "
+        "structure was found at all, 'missed' counts the others.",
+        "Seconds per scan and the process's peak memory; rows of one run share encoded slices: "
+        "time a method in a run of its own.",
     )
     return Table(f"Further figures, {extents.value}", header, rows, notes)
 

@@ -18,7 +18,8 @@ from oneslice.evaluation.methods.base import Method, Request
 from oneslice.evaluation.methods.session import EncodedScan, Session
 from oneslice.geometry import Array
 from oneslice.pool import LabelledSlice, SupportPool
-from oneslice.sam2.engine import Engine, Memory, Remembered
+from oneslice.sam2.engine import Engine
+from oneslice.sam2.state import Memory, Remembered
 
 _POOL_BUDGET = 2**29  # bytes of features
 

@@ -37,8 +37,8 @@ class Paper(Pairwise):
         self._descriptor = make_descriptor(self._metric, options.offline)
         if self._metric is not Metric.LPIPS:
             self.note = (
-                f"paper: supports matched by {self._metric.value}; --metric lpips is the paper's "
-                "own, for which a network is downloaded once."
+                "paper: not matched by the paper's own --metric lpips, for which a network is "
+                "downloaded once."
             )
 
     def _prompts(
