@@ -1,6 +1,7 @@
 """Generated patients: three organs in a body, each with a pose and intensities of its own."""
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -14,6 +15,7 @@ STRUCTURES = (
     Structure(3, "kidney", (220, 180, 60)),
 )
 SHAPE, SPACING = (88, 80, 12), (3.0, 3.0, 8.0)
+SHORT = (88, 80, 4)
 MIDDLE = 6
 # centre and radii in mm, intensity
 _ORGANS = (
@@ -24,14 +26,14 @@ _ORGANS = (
 _BODY = (118.0, 96.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Patient:
     """A scan and all its labels."""
 
     image: Volume
     labels: LabelMap
 
-    @property
+    @cached_property
     def support(self) -> Support:
         """The middle slice labelled, and nothing else."""
         return self.labelled([MIDDLE])
@@ -44,6 +46,7 @@ class Patient:
         return Support(self.image, LabelMap(kept, self.image.geometry, STRUCTURES))
 
 
+@cache
 def patient(number: int, shape=SHAPE) -> Patient:
     """Always the same for the same number."""
     rng = np.random.default_rng(number)
