@@ -4,7 +4,7 @@ import torch
 
 from oneslice.fusion import fuse, present_logits, remove_fragments
 from oneslice.quality import confidence
-from oneslice.sam2.engine import Prediction
+from oneslice.sam2.state import Prediction
 from oneslice.volume import Structure
 
 STRUCTURES = [Structure.unnamed(value) for value in (2, 700)]

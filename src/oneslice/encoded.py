@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from oneslice.clock import Stopwatch
-from oneslice.sam2.engine import Engine, Features
+from oneslice.sam2.engine import Engine
+from oneslice.sam2.state import Features
 
 
 class EncodedFrames:

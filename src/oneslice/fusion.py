@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from oneslice.geometry import Array
-from oneslice.sam2.engine import ABSENT, Prediction
+from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
 
 

@@ -13,7 +13,8 @@ from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.matching import Matcher, start_slice
 from oneslice.pool import SupportPool
-from oneslice.sam2.engine import Engine, Memory, Prediction, Remembered
+from oneslice.sam2.engine import Engine
+from oneslice.sam2.state import Memory, Prediction, Remembered
 
 
 class Strategy(StrEnum):

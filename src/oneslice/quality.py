@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from oneslice.sam2.engine import Prediction
+from oneslice.sam2.state import Prediction
 
 
 def confidence(prediction: Prediction, presence: float = 0.0) -> Tensor:

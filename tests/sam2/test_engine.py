@@ -5,8 +5,9 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from oneslice.sam2.engine import Behaviour, Engine, Features, Remembered
+from oneslice.sam2.engine import Behaviour, Engine
 from oneslice.sam2.meta_config import meta_config
+from oneslice.sam2.state import Features, Remembered
 from tests.sam2.meta_reference import meta_video_predictor, randomize
 
 
