@@ -63,7 +63,7 @@ PUBLISHED = (
         _row(82.90, 78.52, 79.11),
         (_TRAINED, _PRESENT_ONLY),
     ),
-    Published("FoB + SAM", "trained", "arXiv 2603.21287", _row(84.46, 86.21), (_TRAINED,)),
+    Published("FoB + SAM", "trained", "arXiv 2603.21287", _row(84.46, 86.21)),
     Published(
         "RE-SAM2",
         "tuned at test time",
