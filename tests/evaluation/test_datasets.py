@@ -255,3 +255,17 @@ def test_scans_of_a_folder_are_read_in_one_orientation(tmp_path):
 def test_a_folder_without_pairs(tmp_path):
     with pytest.raises(InputError, match=r"0 image and label pairs.*looked for"):
         open_folder(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        open_folder(tmp_path / "nowhere")
+
+
+def test_a_folder_with_labels_of_another_grid_or_none_at_all(tmp_path):
+    write_pairs(tmp_path, ["a", "b"])
+    write_nifti(tmp_path / "b" / "label.nii.gz", make_scan(1)[1], (1.0, 1.0, 5.0))
+    dataset = open_folder(tmp_path)
+    with pytest.raises(InputError, match="not on the grid"):
+        load(dataset, "b")
+    for name in "ab":
+        write_nifti(tmp_path / name / "label.nii.gz", np.zeros((32, 32, 9), np.uint8))
+    with pytest.raises(InputError, match="every label map is empty"):
+        open_folder(tmp_path)

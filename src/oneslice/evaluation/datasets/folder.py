@@ -29,10 +29,12 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
         parts: how many folds; None: one for each scan (leave one out).
 
     Raises:
-        InputError: none of the layouts, an image without its labels, fewer than two pairs, or
-            nothing labelled.
+        InputError: no such folder, none of the layouts, an image without its labels, fewer than
+            two pairs, or nothing labelled.
 
     """
+    if not root.is_dir():
+        raise InputError(f"{root}: there is no such folder")
     pairs = _find_pairs(root)
     if len(pairs) < 2:
         raise InputError(
