@@ -14,3 +14,34 @@ def segmenter():
     from oneslice.segmenter import Segmenter
 
     return Segmenter("mini", "cpu")
+
+
+@pytest.fixture(scope="session")
+def backbone():
+    """AlexNet's convolutions, random instead of trained."""
+    import torch
+
+    from oneslice.lpips import alexnet_features
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return alexnet_features()
+
+
+@pytest.fixture(scope="session")
+def lpips_folder(backbone, tmp_path_factory):
+    """A hub folder with the backbone under its published name."""
+    import torch
+
+    home = tmp_path_factory.mktemp("hub")
+    (home / "hub" / "checkpoints").mkdir(parents=True)
+    state = {f"features.{name}": weight for name, weight in backbone.state_dict().items()}
+    state["classifier.1.weight"] = torch.zeros(2, 2)
+    torch.save(state, home / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth")
+    return home
+
+
+@pytest.fixture
+def lpips_home(lpips_folder, monkeypatch):
+    """LPIPS finds its backbone here."""
+    monkeypatch.setenv("TORCH_HOME", str(lpips_folder))

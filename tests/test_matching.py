@@ -13,7 +13,7 @@ from oneslice.augment import AugmentationPolicy, draw, warp
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.errors import OfflineError
-from oneslice.lpips import Lpips, _linear_weights, alexnet_features
+from oneslice.lpips import Lpips, _linear_weights
 from oneslice.matching import Matcher, Metric, make_descriptor, start_slice
 from oneslice.pool import SupportPool, labelled_slices
 from oneslice.sam2.engine import Engine
@@ -22,23 +22,6 @@ from tests.cohort import patient
 METRICS = list(Metric)
 ENTRIES = 8
 BUDGET = 2**28
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return alexnet_features()
-
-
-@pytest.fixture
-def lpips_home(backbone, tmp_path, monkeypatch):
-    """A hub folder with the backbone, random instead of trained, under its published name."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    state = {f"features.{name}": weight for name, weight in backbone.state_dict().items()}
-    state["classifier.1.weight"] = torch.zeros(2, 2)
-    torch.save(state, tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth")
 
 
 def support_slices():

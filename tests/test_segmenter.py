@@ -140,6 +140,15 @@ def test_files_are_read_and_the_result_is_saved_whole(segmenter, tmp_path):
     assert record["scan"] == str(scan)
 
 
+@pytest.mark.parametrize("metric", ["encoder", "lpips", "ssim", "ncc"])
+def test_every_metric_leads_to_a_result(metric, lpips_home):
+    other = patient(2, SHORT)
+    segmenter = Segmenter("mini", "cpu", Settings(metric=metric), offline=True)
+    found = segmenter.segment(other.image, patient(1).support)
+    assert mean_dice(found.array, other.labels.array) > 0.4
+    assert found.record["settings"]["metric"] == metric
+
+
 def test_the_record_says_how_it_came_about(segmenter):
     record = segmenter.segment(patient(2, SHORT).image, patient(1).labelled([5, 7])).record
     again = json.loads(json.dumps(record, allow_nan=False))

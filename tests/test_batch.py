@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oneslice.batch import CaseReport, Job, Reading, millilitres, plan_jobs, run_jobs
+from oneslice.errors import InputError
+from oneslice.formats import Format, write_volume
+from oneslice.geometry import Geometry
+from oneslice.segmentation import Segmentation
+from oneslice.volume import LabelMap, Structure
+from tests.cohort import SHORT, patient
+
+OUT = Path("out")
+
+
+def targets(*scans, out=OUT, form=None):
+    return [str(job.target) for job in plan_jobs([Path(scan) for scan in scans], out, form)]
+
+
+def test_outputs_are_named_after_scans():
+    assert targets("a/x.nii", "b/y.mha", "c/z.png") == ["out/x.nii.gz", "out/y.mha", "out/z.nii.gz"]
+    assert targets("a/x.nii", form=Format.SEG_NRRD) == ["out/x.seg.nrrd"]
+    assert targets("a/x.nii", out=Path("o/y.nrrd")) == ["o/y.nrrd"]
+
+
+def test_equal_names_keep_the_folders_that_differ():
+    assert targets("study/p1/t2/x.nii", "study/p2/t2/x.nii", "study/p2/t1/y.nii") == [
+        "out/p1/t2/x.nii.gz",
+        "out/p2/t2/x.nii.gz",
+        "out/p2/t1/y.nii.gz",
+    ]
+
+
+@pytest.mark.parametrize("pair", [("x.nii", "x.nii.gz"), ("x.nii", "x.mha")])
+def test_results_that_would_share_a_name_or_a_record_are_refused(pair):
+    with pytest.raises(InputError, match="two scans would both be written"):
+        targets(*pair)
+
+
+def test_failures_are_reported_and_the_others_go_on(segmenter, tmp_path):
+    write_volume(patient(2, SHORT).image, tmp_path / "good.nii.gz")
+    (tmp_path / "bad.nii.gz").write_bytes(b"")
+    jobs = plan_jobs([tmp_path / "bad.nii.gz", tmp_path / "good.nii.gz"], tmp_path / "out")
+    calls = []
+    reports = run_jobs(
+        segmenter, jobs, patient(1).support, progress=lambda *call: calls.append(call)
+    )
+    bad = next(reports)
+    assert "is empty" in bad.error and not (tmp_path / "out").exists() and calls == []
+    (good,) = reports
+    assert good.error is None and good.target.exists() and good.volumes["liver"] > 100
+    assert calls == [(jobs[1], done, 4) for done in range(5)]
+    again = run_jobs(segmenter, jobs[1:], patient(1).support)
+    assert "exists already" in next(again).error
+
+
+def test_frames_and_axes_reach_the_reader(segmenter, tmp_path):
+    write_volume(patient(2, SHORT).image, tmp_path / "p.nii.gz")
+    job = Job(tmp_path / "p.nii.gz", tmp_path / "out.nii.gz")
+    reading = Reading(frame=1)
+    (report,) = run_jobs(segmenter, [job], patient(1).support, reading=reading)
+    assert "no frame 1" in report.error
+    (report,) = run_jobs(segmenter, [job], patient(1).support, reading=Reading(axis=7))
+    assert "0, 1 or 2" in report.error and not job.target.exists()
+
+
+def test_volumes_in_millilitres():
+    array = np.zeros((10, 10, 10), np.uint16)
+    array[:5] = 700
+    grid = Geometry.from_parts(array.shape, (1.0, 2.0, 5.0))
+    structures = (Structure(3, "absent", (0, 0, 0)), Structure(700, "half", (0, 0, 0)))
+    result = Segmentation(LabelMap(array, grid, structures), np.ones((10, 2)), 2)
+    assert millilitres(result) == {"absent": 0.0, "half": 5.0}
+
+
+def test_a_failed_case_has_no_output_in_json():
+    report = CaseReport(Path("a"), Path("b"), 1.234, error="why")
+    assert report.as_json() == {
+        "scan": "a",
+        "output": None,
+        "seconds": 1.23,
+        "millilitres": {},
+        "error": "why",
+    }
