@@ -24,6 +24,12 @@ def test_outputs_are_named_after_scans():
     assert targets("a/x.nii", out=Path("o/y.nrrd")) == ["o/y.nrrd"]
 
 
+def test_the_suffix_and_the_format_must_agree():
+    assert targets("a/x.nii", out=Path("o/y.nrrd"), form=Format.NRRD) == ["o/y.nrrd"]
+    with pytest.raises(InputError, match="not of the format mha"):
+        targets("a/x.nii", out=Path("o/y.nrrd"), form=Format.MHA)
+
+
 def test_equal_names_keep_the_folders_that_differ():
     assert targets("study/p1/t2/x.nii", "study/p2/t2/x.nii", "study/p2/t1/y.nii") == [
         "out/p1/t2/x.nii.gz",

@@ -29,6 +29,8 @@ def test_devices():
     assert resolve(Device.CPU) == torch.device("cpu")
     there = torch.cuda.is_available() or torch.backends.mps.is_available()
     assert (resolve(Device.AUTO) == torch.device("cpu")) == (not there)
+    with pytest.raises(InputError, match="auto, cpu, cuda, mps"):
+        resolve("tpu")
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="--device cpu"):
             resolve(Device.CUDA)

@@ -91,7 +91,8 @@ def _name_outputs(scans: Sequence[Path], out: Path, format: Format | None) -> li
     if suffix_of(out) and not out.is_dir():
         if len(scans) > 1:
             raise InputError(f"{out}: one file for {len(scans)} scans; give a folder with -o")
-        output_format(out)
+        if format not in (None, output_format(out)):
+            raise InputError(f"{out}: is not of the format {format}; name the file otherwise")
         return [Job(scans[0], out)]
     names = {scan: f"{stem_of(scan)}{(format or native_format(scan)).suffix}" for scan in scans}
     if len({stem_of(scan) for scan in scans}) == len(scans):

@@ -18,12 +18,15 @@ class Device(StrEnum):
     MPS = "mps"
 
 
-def resolve(device: Device) -> torch.device:
+def resolve(device: Device | str) -> torch.device:
     """The device to run on.
 
     Raises:
-        InputError: it is asked for by name and is not there.
+        InputError: it is asked for by name and is not there, or there is no such name.
     """
+    if device not in list(Device):
+        raise InputError(f"device {device!r}: choose one of {', '.join(Device)}")
+    device = Device(device)
     there = {Device.CUDA: torch.cuda.is_available(), Device.MPS: torch.backends.mps.is_available()}
     if device is Device.AUTO:
         device = next((d for d, available in there.items() if available), Device.CPU)

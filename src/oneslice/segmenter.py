@@ -63,7 +63,7 @@ class Segmenter:
         offline: bool = False,
     ) -> None:
         self.settings = settings or Settings()
-        target = resolve(Device(device))
+        target = resolve(device)
         network, self.checkpoint = load_model(
             model, offline=offline, image_size=image_size, device=target
         )
