@@ -7,7 +7,9 @@ from oneslice.encoded import EncodedFrames
 from oneslice.frames import Frames, Window
 from oneslice.matching import make_descriptor
 from oneslice.prepared import prepare
-from oneslice.propagation import Case, MemoryBank, Strategy, propagate
+from oneslice.prompting import PoolPrompter
+from oneslice.propagation import Case, Strategy, propagate
+from oneslice.sam2.state import Remembered
 from oneslice.settings import Settings
 from tests.cohort import MIDDLE, patient
 
@@ -30,7 +32,7 @@ def frames():
 def case_of(segmenter, prepared, images, budget=ROOMY, known=None):
     engine = segmenter._engine
     queries = EncodedFrames(engine, images, budget, Stopwatch())
-    return Case(engine, queries, prepared.matcher, prepared.bank, Stopwatch(), known or {})
+    return Case(engine, queries, prepared.matcher, prepared.prompter, Stopwatch(), known or {})
 
 
 def run(case, strategy):
@@ -69,6 +71,26 @@ def test_sequence_starts_like_pairwise_and_then_remembers(segmenter, prepared, f
     assert torch.equal(sequence[start], pairwise[start])
     others = [i for i in sequence if i != start]
     assert not any(torch.equal(sequence[i], pairwise[i]) for i in others)
+
+
+def test_each_slice_of_a_sequence_sees_its_neighbours_at_their_distance(
+    segmenter, prepared, frames
+):
+    """By the plain definition: slice s is |t - s| frames away, the support beyond them all."""
+    found = run(case_of(segmenter, prepared, frames), Strategy.SEQUENCE)
+    case, engine = case_of(segmenter, prepared, frames), segmenter._engine
+    start, remembered = next(iter(found)), {}
+    for t in found:
+        before = range(t - 1, start - 1, -1) if t >= start else range(t + 1, start + 1)
+        past = list(before)[: engine.max_distance]
+        prompt = prepared.prompter.prompt(frames[t], case.match(t)[0], Stopwatch())
+        context = [Remembered(prompt.memory, len(past) + 1, prompted=True)]
+        context += [Remembered(remembered[s], abs(t - s), prompted=False) for s in past]
+        features = case.queries.features([t, t, t])
+        prediction = engine.segment(features, [0, 1, 2], context, frames=len(past) + 2)
+        remembered[t] = engine.remember_prediction(features, prediction)
+        assert torch.equal(found[t], prediction.logits)
+    assert max(abs(t - start) for t in found) > engine.max_distance
 
 
 def test_both_directions_of_a_sequence_start_from_the_same_memory(segmenter, prepared, frames):
@@ -121,16 +143,17 @@ def test_features_come_in_the_order_asked_for(segmenter, frames):
     assert torch.equal(tight.features([2, 1, 2]).top, both.top)
 
 
-def test_the_bank_forgets_the_oldest_and_makes_it_again(segmenter, prepared):
+def test_the_prompter_forgets_the_oldest_and_makes_it_again(segmenter, prepared):
     engine, pool = segmenter._engine, prepared.pool
     encoded = EncodedFrames(engine, pool, ROOMY, Stopwatch())
-    bank, tight = MemoryBank(engine, pool, encoded), MemoryBank(engine, pool, encoded, limit=3)
+    image, clock = pool[0], Stopwatch()
+    ample, tight = (PoolPrompter(engine, pool, encoded, limit) for limit in (1024, 3))
     choices = [torch.tensor(c) for c in ([0, 0, 0], [1, 2, 0], [4, 4, 5], [0, 0, 0])]
     for chosen in choices:
-        one, two = bank.recall(chosen), tight.recall(chosen)
+        one, two = (p.prompt(image, chosen, clock).memory for p in (ample, tight))
         assert torch.equal(one.tokens, two.tokens) and torch.equal(one.pointer, two.pointer)
         assert len(tight._memories) == 3
-    assert len(bank._memories) == 3 + 2 + 3
+    assert len(ample._memories) == 3 + 2 + 3
 
 
 def test_matches_are_made_once_and_reported(segmenter, prepared, frames):

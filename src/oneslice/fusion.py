@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from oneslice.geometry import Array
@@ -20,6 +21,20 @@ def present_logits(prediction: Prediction, presence: float) -> Tensor:
     """
     absent = prediction.score <= presence
     return torch.where(absent[:, None, None], ABSENT, prediction.logits)
+
+
+def blend(logits: Tensor, carried: Tensor, weight: float) -> Tensor:
+    """Logits (K, S, S) of the network's probabilities averaged with registered masks.
+
+    Args:
+        logits: (K, h, w) of the network.
+        carried: (K, S, S) in [0, 1].
+        weight: of the masks, 0 to 1.
+    """
+    size = carried.shape[-2:]
+    fine = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+    mixed = (1 - weight) * torch.sigmoid(fine) + weight * carried
+    return torch.logit(mixed, eps=1e-6)
 
 
 def fuse(logits: Tensor, structures: Sequence[Structure]) -> Array:

@@ -10,7 +10,7 @@ from oneslice.encoded import EncodedFrames
 from oneslice.geometry import Array
 from oneslice.matching import Descriptor, Matcher
 from oneslice.pool import SupportPool, labelled_slices
-from oneslice.propagation import MemoryBank
+from oneslice.prompting import PoolPrompter, Prompter, RegisteringPrompter, Search
 from oneslice.sam2.engine import Engine
 from oneslice.settings import Settings
 from oneslice.support import Support, all_structures
@@ -26,7 +26,7 @@ class PreparedSupports:
         structures: the K structures.
         pool: the augmented supports.
         matcher: assigns them to query slices.
-        bank: their memories.
+        prompter: makes prompts of them.
         directions: (3, 3), along which slices, rows and columns are read, in LPS.
     """
 
@@ -34,7 +34,7 @@ class PreparedSupports:
     structures: tuple[Structure, ...]
     pool: SupportPool
     matcher: Matcher
-    bank: MemoryBank
+    prompter: Prompter
     directions: Array
 
 
@@ -65,5 +65,7 @@ def prepare(
     pool = SupportPool(slices, pool_size, settings.policy, settings.seed)
     encoded = EncodedFrames(engine, pool, settings.feature_budget, clock)
     matcher = Matcher(descriptor, encoded, pool.eligible())
-    bank = MemoryBank(engine, pool, encoded)
-    return PreparedSupports(supports, structures, pool, matcher, bank, directions)
+    prompter: Prompter = PoolPrompter(engine, pool, encoded)
+    if settings.search is Search.REGISTER:
+        prompter = RegisteringPrompter(engine, pool)
+    return PreparedSupports(supports, structures, pool, matcher, prompter, directions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +12,7 @@ from torch import Tensor
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.matching import Matcher, start_slice
-from oneslice.pool import SupportPool
+from oneslice.prompting import Prompter
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Memory, Prediction, Remembered
 
@@ -26,46 +26,17 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True)
 class SlicePrediction:
-    """The masks of all K structures on slice ``index`` of the query."""
+    """The masks of all K structures on one slice.
+
+    Args:
+        index: of the slice.
+        prediction: the network's.
+        carried: (K, S, S) in [0, 1], the supports' masks registered onto the slice, if they were.
+    """
 
     index: int
     prediction: Prediction
-
-
-class MemoryBank:
-    """Memories of (augmented support, structure) pairs, each made at its first match.
-
-    Args:
-        limit: how many memories are kept; beyond it the oldest is dropped.
-    """
-
-    def __init__(
-        self, engine: Engine, pool: SupportPool, encoded: EncodedFrames, limit: int = 1024
-    ) -> None:
-        self._engine = engine
-        self._pool = pool
-        self._encoded = encoded
-        self._limit = limit
-        self._memories: OrderedDict[tuple[int, int], Memory] = OrderedDict()
-
-    def recall(self, chosen: Tensor) -> Memory:
-        """The memory of each structure k in the support ``chosen[k]`` (K,)."""
-        keys = [(int(entry), structure) for structure, entry in enumerate(chosen)]
-        self._remember([key for key in keys if key not in self._memories])
-        recalled = Memory.stack([self._memories[key] for key in keys])
-        for key in keys:
-            self._memories.move_to_end(key)
-        while len(self._memories) > max(self._limit, len(keys)):
-            self._memories.popitem(last=False)
-        return recalled
-
-    def _remember(self, missing: list[tuple[int, int]]) -> None:
-        for entry in dict.fromkeys(entry for entry, _ in missing):
-            structures = [structure for e, structure in missing if e == entry]
-            features = self._encoded.features([entry] * len(structures))
-            memory = self._engine.remember(features, self._pool.masks(entry)[structures])
-            for number, structure in enumerate(structures):
-                self._memories[entry, structure] = memory.select([number])
+    carried: Tensor | None = None
 
 
 @dataclass
@@ -76,7 +47,7 @@ class Case:
         engine: the SAM 2 engine.
         queries: the query's N slices.
         matcher: assigns an augmented support to each slice and structure.
-        bank: the memories of augmented supports.
+        prompter: makes the prompts from the matched supports.
         clock: adds up the seconds of each stage.
         known: masks (K, S, S) of the slices whose labels are given.
     """
@@ -84,7 +55,7 @@ class Case:
     engine: Engine
     queries: EncodedFrames
     matcher: Matcher
-    bank: MemoryBank
+    prompter: Prompter
     clock: Stopwatch
     known: Mapping[int, Tensor] = field(default_factory=dict)
     matches: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -96,14 +67,15 @@ class Case:
                 self.matches[index] = self.matcher.match(self.queries, index)
         return self.matches[index]
 
-    def segment(self, index: int, past: list[Memory]) -> Prediction:
+    def segment(self, index: int, past: list[Memory]) -> SlicePrediction:
         """Segment a slice from its matched support and the slices before it, nearest first."""
-        memory = self.bank.recall(self.match(index)[0])
-        context = [Remembered(memory, len(past) + 1, prompted=True)]
+        prompt = self.prompter.prompt(self.queries.image(index), self.match(index)[0], self.clock)
+        context = [Remembered(prompt.memory, len(past) + 1, prompted=True)]
         context += [Remembered(m, d, prompted=False) for d, m in enumerate(past, 1)]
-        structures = len(memory.pointer)
+        pairs = [0] * len(prompt.memory.pointer)
         features = self.queries.features([index])
-        return self.engine.segment(features, [0] * structures, context, frames=len(past) + 2)
+        prediction = self.engine.segment(features, pairs, context, frames=len(past) + 2)
+        return SlicePrediction(index, prediction, prompt.carried)
 
     def remember_known(self, index: int) -> Memory:
         """The memory of a slice whose labels are given."""
@@ -129,7 +101,7 @@ def pairwise(case: Case) -> Iterator[SlicePrediction]:
     """
     for index in range(len(case.queries)):
         if index not in case.known:
-            yield SlicePrediction(index, case.segment(index, []))
+            yield case.segment(index, [])
 
 
 def sequence(case: Case) -> Iterator[SlicePrediction]:
@@ -149,7 +121,7 @@ def sequence(case: Case) -> Iterator[SlicePrediction]:
             if index in case.known:
                 memory = case.remember_known(index)
             else:
-                result = SlicePrediction(index, case.segment(index, list(past)))
+                result = case.segment(index, list(past))
                 yield result
                 memory = case.remember(result)
             past.appendleft(memory)

@@ -11,7 +11,7 @@ from torch import Tensor
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.frames import Frames, Window
-from oneslice.fusion import fuse, present_logits, remove_fragments
+from oneslice.fusion import blend, fuse, present_logits, remove_fragments
 from oneslice.geometry import Array, SliceView
 from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
@@ -52,7 +52,7 @@ class ScanRun:
         self._given = self._given_labels()
         queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
         known = {index: self._masks(labels) for index, labels in self._given.items()}
-        self._case = Case(engine, queries, prepared.matcher, prepared.bank, clock, known)
+        self._case = Case(engine, queries, prepared.matcher, prepared.prompter, clock, known)
         self._labels = np.zeros((len(self._frames), *self._frames.slice_shape), np.uint16)
         self._certainty = np.ones((len(self._frames), len(prepared.structures)))
 
@@ -92,6 +92,8 @@ class ScanRun:
     def _keep(self, result: SlicePrediction) -> None:
         with self._clock.stage("fusion"):
             logits = present_logits(result.prediction, self._settings.presence)
+            if result.carried is not None:
+                logits = blend(logits, result.carried, self._settings.carried)
             restored = self._frames.letterbox.restore(logits.cpu())
             self._labels[result.index] = fuse(restored, self._prepared.structures)
             certain = confidence(result.prediction, self._settings.presence)

@@ -10,8 +10,16 @@ from oneslice.errors import InputError
 from oneslice.frames import Window
 from oneslice.matching import Metric
 from oneslice.pool import Augmentations
+from oneslice.prompting import Search
 from oneslice.propagation import Strategy
 from oneslice.volume import Modality
+
+_CHOICES = (
+    ("search", Search),
+    ("strategy", Strategy),
+    ("metric", Metric),
+    ("modality", Modality),
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,8 @@ class Settings:
     """How scans are segmented; the defaults are meant to be left alone.
 
     Args:
+        search: how supports come to resemble the slices they are matched to.
+        carried: weight, 0 to 1, of the registered masks themselves beside the network's.
         strategy: how memories flow over the slices.
         metric: how supports are matched to slices.
         augmentations: how many augmented copies of each labelled slice are made.
@@ -32,6 +42,8 @@ class Settings:
         memory: MiB for encoder features that are kept instead of computed again.
     """
 
+    search: Search = Search.POOL
+    carried: float = 0.5
     strategy: Strategy = Strategy.PAIRWISE
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
@@ -44,14 +56,15 @@ class Settings:
     memory: int = 1024
 
     def __post_init__(self) -> None:
-        for name, kind in (("strategy", Strategy), ("metric", Metric), ("modality", Modality)):
+        for name, kind in _CHOICES:
             value = getattr(self, name)
             if value is not None and value not in list(kind):
                 known = ", ".join(member.value for member in kind)
                 raise InputError(f"{name} {value!r}: choose one of {known}")
             object.__setattr__(self, name, None if value is None else kind(value))
-        if not 0 <= self.min_fragment <= 1:
-            raise InputError(f"min_fragment is a fraction from 0 to 1, not {self.min_fragment}")
+        for name in ("min_fragment", "carried"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is a fraction from 0 to 1, not {getattr(self, name)}")
         if self.memory < 1:
             raise InputError(f"memory must be at least 1 MiB, not {self.memory}")
 
@@ -64,6 +77,8 @@ class Settings:
         """The settings as plain values for a record."""
         window = None if self.window is None else [self.window.low, self.window.high]
         return {
+            "search": self.search.value,
+            "carried": self.carried,
             "strategy": self.strategy.value,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),
