@@ -282,9 +282,9 @@ def test_label_values_above_a_byte(segmenter):
 
 
 def test_a_labelled_coronal_slice_cuts_the_query_likewise(segmenter):
-    one, other = patient(1, shape=(60, 60, 40)), patient(2)
+    one, other = patient(1, (40, 30, 12)), patient(2)
     labels = np.zeros_like(one.labels.array)
-    labels[:, 30] = one.labels.array[:, 30]
+    labels[:, 20] = one.labels.array[:, 20]
     support = Support(one.image, LabelMap(labels, one.image.geometry, STRUCTURES))
     image, *_ = reoriented(other, (1, 2, 0), (False, True, False))
     assert support.axis == 1
@@ -292,7 +292,7 @@ def test_a_labelled_coronal_slice_cuts_the_query_likewise(segmenter):
     assert query_view(image, support, None).axes[0] == 0
     assert query_view(image, support, 2).axes[0] == 2
     found = segmenter.segment(one.image, support)
-    assert np.array_equal(found.array[:, 30], labels[:, 30])
+    assert labels.any() and np.array_equal(found.array[:, 20], labels[:, 20])
 
 
 def test_an_oblique_scan_is_read_along_its_own_labelled_axis(segmenter):
@@ -300,18 +300,18 @@ def test_an_oblique_scan_is_read_along_its_own_labelled_axis(segmenter):
     direction = np.array(
         [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
     )
-    one = patient(1)
+    one = patient(1, (30, 40, 12))
     grid = Geometry.from_parts(one.image.array.shape, SPACING, direction=direction)
     scan = Volume(one.image.array, grid)
     labels = np.zeros_like(one.labels.array)
-    labels[40] = one.labels.array[40]
+    labels[9] = one.labels.array[9]
     found = segmenter.segment(scan, Support(scan, LabelMap(labels, grid)))
     assert found.slice_axis == 0
-    assert np.array_equal(found.array[40], labels[40])
+    assert labels.any() and np.array_equal(found.array[9], labels[9])
 
 
 def test_slices_along_another_axis_are_not_taken_as_given(segmenter):
-    one = patient(1)
+    one = patient(1, (30, 40, 12))
     found = segmenter.segment(one.image, one.support, axis=0)
     assert found.slice_axis == 0 and not any(e.get("given") for e in found.record["slices"])
 

@@ -91,10 +91,10 @@ class ScanRun:
 
     def _keep(self, result: SlicePrediction) -> None:
         with self._clock.stage("fusion"):
-            logits = present_logits(result.prediction, self._settings.presence)
+            logits = present_logits(result.prediction, self._settings.presence).cpu()
             if result.carried is not None:
                 logits = blend(logits, result.carried, self._settings.carried)
-            restored = self._frames.letterbox.restore(logits.cpu())
+            restored = self._frames.letterbox.restore(logits)
             self._labels[result.index] = fuse(restored, self._prepared.structures)
             certain = confidence(result.prediction, self._settings.presence)
             self._certainty[result.index] = certain.cpu()

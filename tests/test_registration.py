@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from oneslice import Segmenter, Settings
+from oneslice.augment import AugmentationPolicy, draw
+from oneslice.augment import warp as move
+from oneslice.fusion import blend, fuse
+from oneslice.pool import labelled_slices
+from oneslice.registration import register, warp
+from oneslice.sam2.state import ABSENT
+from oneslice.volume import Structure
+from tests.cohort import MIDDLE, SHORT, copied, mean_dice, patient
+
+
+@pytest.fixture(scope="module")
+def support():
+    labelled = patient(1).support
+    return labelled_slices(labelled, labelled.structures, labelled.directions, None, 128)[0]
+
+
+@pytest.fixture(scope="module")
+def queries(support):
+    """The support moved and dimmed, with its masks moved likewise."""
+    policy = AugmentationPolicy(rotation=10, scale=0.12, shear=3, translation=0.05)
+    parameters = draw(4, policy, torch.Generator().manual_seed(5))
+    images = move(support.image.expand(4, -1, -1, -1), parameters)
+    return 0.7 * images + 0.1, move(support.masks.expand(4, -1, -1, -1), parameters)
+
+
+def overlap(a, b):
+    """Dice (B,) over all structures."""
+    a, b = a >= 0.5, b >= 0.5
+    return 2 * (a & b).sum((1, 2, 3)) / (a.sum((1, 2, 3)) + b.sum((1, 2, 3)))
+
+
+def test_a_moved_support_is_brought_back(support, queries):
+    images, truth = queries
+    masks = support.masks.expand(4, -1, -1, -1)
+    carried = warp(masks, register(images, support.image.expand(4, -1, -1, -1)))
+    before, after = overlap(masks, truth), overlap(carried, truth)
+    assert before[1:].mean() < 0.85 and after.min() > 0.9
+
+
+def test_registrations_do_not_depend_on_each_other(support, queries):
+    images, _ = queries
+    together = register(images[1:3], support.image.expand(2, -1, -1, -1))
+    alone = register(images[1:2], support.image[None])
+    assert torch.allclose(together[0], alone[0], atol=2e-2)
+    assert torch.equal(alone, register(images[1:2], support.image[None]))
+
+
+def test_registering_beats_copying():
+    one, other = patient(1), patient(2, SHORT)
+    segmenter = Segmenter("mini", "cpu", Settings(search="register"))
+    found = segmenter.segment(other.image, one.support)
+    floor = mean_dice(copied(one.support, other.labels.array), other.labels.array)
+    assert mean_dice(found.array, other.labels.array) > floor + 0.1
+    again = segmenter.segment(one.image, one.support).array[..., MIDDLE]
+    assert (again == one.labels.array[..., MIDDLE]).all()
+
+
+@pytest.mark.parametrize(
+    ("weight", "labels"), [(0.0, [1, 0, 0]), (0.5, [1, 1, 0]), (1.0, [0, 1, 1])]
+)
+def test_network_and_registered_masks_are_weighed(weight, labels):
+    logits = torch.tensor([[[4.0, -0.5, ABSENT]]])
+    carried = torch.tensor([[[0.4, 1.0, 1.0]]])
+    mixed = blend(logits, carried, weight)
+    assert fuse(mixed, [Structure.unnamed(1)]).tolist() == [labels]
