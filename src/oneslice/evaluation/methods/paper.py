@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import torch
@@ -84,9 +85,10 @@ class Paper(Pairwise):
 
 
 def _most_supported(request: Request) -> int:
-    """The most query slices that one labelled slice supports."""
-    chunks = request.chunks
-    return max(Counter(chunks).values()) if chunks else len(request.slices)
+    """The most query slices that one labelled slice supports; an even share if unknown."""
+    if request.chunks is None:
+        return ceil(len(request.slices) / len(request.labelled))
+    return max(Counter(request.chunks).values())
 
 
 def _candidates(request: Request, z: int) -> Sequence[int]:
