@@ -37,6 +37,7 @@ class AblationName(StrEnum):
     AUGMENTATIONS = "augmentations"
     METRIC = "metric"
     STRATEGY = "strategy"
+    SEARCH = "search"
     SHOTS = "shots"
     IMAGE_SIZE = "image-size"
     MODEL = "model"
@@ -96,6 +97,7 @@ def benchmark(
         typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc."),
     ] = None,
     strategy: Annotated[str | None, typer.Option(help="Of 'oneslice': pairwise, sequence.")] = None,
+    search: Annotated[str | None, typer.Option(help="Of 'oneslice': pool, register.")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or mps. Default: the fastest.")
     ] = None,
@@ -119,7 +121,7 @@ def benchmark(
     chosen = dataset.chosen_folds(_numbers(folds))
     names = _names(method)
     models = model or [_default_model(names)]
-    options = _options(models[0], image_size, device, metric, strategy, offline, seed)
+    options = _options(models[0], image_size, device, metric, strategy, search, offline, seed)
     rows = _rows(names, options, shots, ablate, efficiency, models)
     run = Run(dataset, chosen, rows.variants, _extents(oracle), tolerance, limit, predictions)
     folder = RunFolder(output or Path("oneslice-benchmark") / dataset.name)
@@ -174,6 +176,7 @@ def _options(
     device: str | None,
     metric: str | None,
     strategy: str | None,
+    search: str | None,
     offline: bool,
     seed: int,
 ) -> Options:
@@ -181,6 +184,7 @@ def _options(
     from oneslice.device import Device
     from oneslice.evaluation.methods.registry import Options
     from oneslice.matching import Metric
+    from oneslice.prompting import Search
     from oneslice.propagation import Strategy
 
     return Options(
@@ -190,6 +194,7 @@ def _options(
         offline,
         None if metric is None else choice(Metric, metric, "--metric"),
         strategy=None if strategy is None else choice(Strategy, strategy, "--strategy"),
+        search=None if search is None else choice(Search, search, "--search"),
         seed=seed,
     )
 

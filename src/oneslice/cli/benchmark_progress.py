@@ -26,15 +26,16 @@ def conduct_with_progress(study: Study, folder: RunFolder) -> Report:
             counter.done = there
             bar.update(task, total=total, completed=there)
             if there:
-                bar.console.print(
-                    f"resuming in {folder.folder}: {there} of {total} results are there already"
-                )
+                text = f"{there} of {total} results are there already"
+                bar.console.print(f"resuming in {folder.folder}: {text}", soft_wrap=True)
 
         def progress(unit: Unit) -> None:
             text = f"{unit.variant}, {unit.extents}, fold {unit.fold}, scan {unit.case}"
             bar.update(task, description=text, completed=counter.next())
             if not bar.console.is_terminal:  # a log file
-                bar.console.print(f"{counter.done} of {bar.tasks[task].total:.0f}: {text}")
+                bar.console.print(
+                    f"{counter.done} of {bar.tasks[task].total:.0f}: {text}", soft_wrap=True
+                )
 
         report = conduct(study, folder, sys.argv, announce, progress)
         bar.update(task, description="done", completed=counter.done)

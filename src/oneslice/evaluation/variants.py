@@ -10,6 +10,7 @@ from oneslice.errors import InputError, OfflineError
 from oneslice.evaluation.methods.registry import MethodMaker, MethodName, Options
 from oneslice.evaluation.runner import Variant
 from oneslice.matching import Metric
+from oneslice.prompting import Search
 from oneslice.propagation import Strategy
 
 _LABELLED_SLICES = (1, 2, 3, 5, 8)
@@ -25,9 +26,13 @@ class Ablation(StrEnum):
     AUGMENTATIONS = "augmentations"
     METRIC = "metric"
     STRATEGY = "strategy"
+    SEARCH = "search"
     SHOTS = "shots"
     IMAGE_SIZE = "image-size"
     MODEL = "model"
+
+
+_OF_THE_PIPELINE = (Ablation.STRATEGY, Ablation.SEARCH)
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,13 @@ def methods(maker: MethodMaker, names: Sequence[MethodName], options: Options, s
 def ablation(
     maker: MethodMaker, what: Ablation, models: Sequence[str], options: Options, shots: int
 ) -> Rows:
-    """One row for each step; ``paper`` is the method unless the strategy is varied.
+    """One row for each step, of ``oneslice`` where ``paper`` does not have the choice.
 
     Raises:
         InputError: models are to be compared and fewer than two were given.
 
     """
-    name = MethodName.ONESLICE if what is Ablation.STRATEGY else MethodName.PAPER
+    name = MethodName.ONESLICE if what in _OF_THE_PIPELINE else MethodName.PAPER
     variants, places, notes = [], [], []
     for x, step, step_shots in _steps(maker, what, models, options, shots):
         try:
@@ -98,6 +103,8 @@ def _steps(
             yield from ((m, replace(options, metric=m), shots) for m in Metric)
         case Ablation.STRATEGY:
             yield from ((s, replace(options, strategy=s), shots) for s in Strategy)
+        case Ablation.SEARCH:
+            yield from ((s, replace(options, search=s), shots) for s in Search)
         case Ablation.SHOTS:
             yield from ((n, options, n) for n in _SHOTS)
         case Ablation.IMAGE_SIZE:

@@ -26,11 +26,9 @@ class DefaultPipeline(Method):
     uses_extent = False
 
     def __init__(self, options: Options) -> None:
-        settings = Settings(seed=options.seed)
-        if options.strategy is not None:
-            settings = replace(settings, strategy=options.strategy)
-        if options.metric is not None:
-            settings = replace(settings, metric=options.metric)
+        chosen = {name: getattr(options, name) for name in ("strategy", "metric", "search")}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        settings = replace(Settings(seed=options.seed), **given)
         self._segmenter = Segmenter(
             options.model,
             options.device or Device.AUTO,

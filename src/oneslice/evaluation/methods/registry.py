@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from oneslice.device import Device
     from oneslice.evaluation.methods.session import Session
     from oneslice.matching import Metric
+    from oneslice.prompting import Search
     from oneslice.propagation import Strategy
 
 
@@ -43,6 +44,7 @@ class Options:
             users get it in ``oneslice``.
         per_query: augmented copies for each query slice in ``paper`` (its N_T).
         strategy: how memories flow in ``oneslice``; None: as users get it.
+        search: how supports come to resemble slices in ``oneslice``; None: as users get it.
         seed: of the augmentations.
     """
 
@@ -53,6 +55,7 @@ class Options:
     metric: Metric | None = None
     per_query: int = 2
     strategy: Strategy | None = None
+    search: Search | None = None
     seed: int = 0
 
 
