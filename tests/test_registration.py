@@ -38,7 +38,7 @@ def test_a_moved_support_is_brought_back(support, queries):
     masks = support.masks.expand(4, -1, -1, -1)
     carried = warp(masks, register(images, support.image.expand(4, -1, -1, -1)))
     before, after = overlap(masks, truth), overlap(carried, truth)
-    assert before[1:].mean() < 0.85 and after.min() > 0.9
+    assert before[1:].mean() < 0.85 and after.min() > 0.95
 
 
 def test_registrations_do_not_depend_on_each_other(support, queries):
@@ -54,7 +54,7 @@ def test_registering_beats_copying():
     segmenter = Segmenter("mini", "cpu", Settings(search="register"))
     found = segmenter.segment(other.image, one.support)
     floor = mean_dice(copied(one.support, other.labels.array), other.labels.array)
-    assert mean_dice(found.array, other.labels.array) > floor + 0.1
+    assert mean_dice(found.array, other.labels.array) > floor + 0.3
     again = segmenter.segment(one.image, one.support).array[..., MIDDLE]
     assert (again == one.labels.array[..., MIDDLE]).all()
 
