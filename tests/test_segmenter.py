@@ -25,6 +25,11 @@ def with_settings(**options):
     return Segmenter("mini", "cpu", Settings(**options))
 
 
+def by_name(entry):
+    """What the record says of each structure of a slice."""
+    return {structure["name"]: structure for structure in entry["structures"]}
+
+
 def reoriented(patient_, axes, flips):
     """The same patient stored in another order: scan, labels, and how to store an array so."""
 
@@ -159,13 +164,15 @@ def test_the_record_says_how_it_came_about(segmenter):
     assert {"encoding", "matching", "propagation", "fusion"} <= set(again["seconds"])
     assert all(seconds >= 0 for seconds in again["seconds"].values())
     assert [entry["slice"] for entry in again["slices"]] == [0, 1, 2, 3]
-    for entry in again["slices"]:
+    for entry in map(by_name, again["slices"]):
         for name in ("liver", "spleen", "kidney"):
             assert 0 <= entry[name]["confidence"] <= 1 and entry[name]["distance"] > 0
             assert entry[name]["support"]["slice"] in (5, 7)
             assert entry[name]["support"]["scan"] == "p01"
     copies = [
-        e["liver"]["support"] for e in again["slices"] if "augmentation" in e["liver"]["support"]
+        support
+        for support in (by_name(e)["liver"]["support"] for e in again["slices"])
+        if "augmentation" in support
     ]
     assert copies and all(abs(copy["augmentation"]["rotation"]) <= 15 for copy in copies)
 
@@ -173,7 +180,7 @@ def test_the_record_says_how_it_came_about(segmenter):
 def test_confidence_in_the_record_is_that_of_the_result(segmenter):
     image, *_ = reoriented(patient(2, SHORT), (0, 1, 2), (False, False, True))
     found = segmenter.segment(image, patient(1).support)
-    recorded = [[e[s.name]["confidence"] for s in STRUCTURES] for e in found.record["slices"]]
+    recorded = [[s["confidence"] for s in e["structures"]] for e in found.record["slices"]]
     assert np.allclose(recorded, found.confidence, atol=1e-4)
 
 
@@ -199,11 +206,11 @@ def test_progress_counts_every_slice(segmenter):
 def test_several_supports_are_matched_together(segmenter):
     first, second, query = patient(0), patient(1), patient(2, SHORT)
     found = segmenter.segment(query.image, [first.support, second.support])
-    used = {e["liver"]["support"]["scan"] for e in found.record["slices"]}
+    used = {by_name(e)["liver"]["support"]["scan"] for e in found.record["slices"]}
     assert used <= {"p00", "p01"} and found.structures == STRUCTURES
     parts = [first.labelled([MIDDLE], values=(1,)), second.labelled([MIDDLE], values=(2, 3))]
     found = segmenter.segment(query.image, parts)
-    for entry in found.record["slices"]:
+    for entry in map(by_name, found.record["slices"]):
         assert entry["liver"]["support"]["scan"] == "p00"
         assert entry["spleen"]["support"]["scan"] == entry["kidney"]["support"]["scan"] == "p01"
     assert [s.name for s in found.structures] == ["liver", "spleen", "kidney"]
@@ -230,7 +237,7 @@ def test_a_structure_labelled_on_one_slice_only(segmenter):
     labels[..., 4][labels[..., 4] == 3] = 0
     support = Support(one.image, LabelMap(labels, one.image.geometry, STRUCTURES))
     found = segmenter.segment(patient(2, SHORT).image, support)
-    assert {e["kidney"]["support"]["slice"] for e in found.record["slices"]} == {6}
+    assert {by_name(e)["kidney"]["support"]["slice"] for e in found.record["slices"]} == {6}
     assert (found.array == 3).any()
 
 

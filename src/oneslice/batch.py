@@ -146,9 +146,15 @@ def run_jobs(
             )
             segmentation.save(job.target, overwrite=overwrite)
             volumes, error = millilitres(segmentation), None
-        except (OneSliceError, MemoryError, OSError, RuntimeError) as failure:
-            volumes, error = {}, str(failure) or type(failure).__name__
+        except Exception as failure:  # whatever it is, the other scans must not suffer
+            volumes, error = {}, _in_words(failure)
         yield CaseReport(job.scan, job.target, time.perf_counter() - start, volumes, error)
+
+
+def _in_words(failure: Exception) -> str:
+    if isinstance(failure, OneSliceError):
+        return str(failure)
+    return f"{type(failure).__name__}: {failure}"
 
 
 def refuse_existing(job: Job, overwrite: bool) -> None:

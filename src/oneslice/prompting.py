@@ -13,7 +13,7 @@ from torch import Tensor
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.pool import SupportPool
-from oneslice.registration import register, warp
+from oneslice.registration import refine, register, warp
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Memory
 
@@ -105,13 +105,14 @@ class RegisteringPrompter(Prompter):
         entries, place = chosen.unique(return_inverse=True)
         images = torch.stack([self._pool[int(entry)] for entry in entries])
         masks = torch.stack([self._pool.masks(int(entry)) for entry in entries])
+        given = masks[place, torch.arange(len(chosen))]
         with clock.stage("registration"):
-            grid = register(image.expand(len(entries), -1, -1, -1), images)
-        moved, carried = warp(images, grid), warp(masks, grid)
-        structures = torch.arange(len(chosen))
-        carried, given = carried[place, structures], masks[place, structures]
-        inside = (carried >= 0.5).flatten(1).any(1)[:, None, None]
+            whole = register(image.expand(len(entries), -1, -1, -1), images)
+            local = refine(image, images[place], given, whole[place])
         with clock.stage("encoding"):
-            features = self._engine.encode(moved)
-        prompts = torch.where(inside, (carried >= 0.5).float(), given)
-        return Prompt(self._engine.remember(features.select(place), prompts), carried)
+            features = self._engine.encode(warp(images, whole))
+        prompts = (warp(given[:, None], whole[place])[:, 0] >= 0.5).float()
+        inside = prompts.flatten(1).any(1)[:, None, None]
+        prompts = torch.where(inside, prompts, given)
+        memory = self._engine.remember(features.select(place), prompts)
+        return Prompt(memory, warp(given[:, None], local)[:, 0])

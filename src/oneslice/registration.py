@@ -3,8 +3,10 @@
 Slices are compared by MIND, the self-similarity descriptor of Heinrich et al. (Medical Image
 Analysis 2012, doi 10.1016/j.media.2012.05.008; neighbours are also compared with each other, as in
 their MICCAI 2013 paper), beside the ranks of their intensities, so that contrast may differ. A
-coarse search finds a start, gradient descent an affine map, then a smooth displacement. Nothing is
-learned.
+coarse search finds a start, gradient descent an affine map, then a smooth displacement. What holds
+for the whole slice is then bettered around each structure: the shift that fits its surroundings
+best is searched exhaustively, and a displacement follows that heeds these surroundings alone.
+Nothing is learned.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; l
 _AFFINE_STEPS, _AFFINE_RATE = 40, 0.01
 _FIELD_STEPS, _FIELD_RATE, _FIELD_NODES = 60, 0.01, 16
 _SMOOTHNESS = 0.3
+_LOCAL_STEPS, _LOCAL_REACH, _LOCAL_SHIFT = 30, 4, 12  # pixels around a structure; largest shift
+_SHIFT_PENALTY = 0.05
 _NEIGHBOURS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 _DISTANCE = 2  # pixels between a pixel and its neighbours in MIND
 
@@ -38,10 +42,42 @@ def register(query: Tensor, support: Tensor) -> Tensor:
         query, support = query.clone(), support.clone()
         start = _search(_small(query, _COARSE), _small(support, _COARSE))
         affine = _descend_affine(_small(query, _MIDDLE), _small(support, _MIDDLE), start)
-        fine, moving = _small(query, _FINE), _small(support, _FINE)
-        displacement = _descend_field(fine, moving, affine)
-        grid = _affine_grid(affine, query.shape[-1])
-        return grid + _resize(displacement, query.shape[-1]).permute(0, 2, 3, 1)
+        fixed, moving = (_describe(_small(x, _FINE)) for x in (query, support))
+        everywhere = torch.ones_like(fixed[:, :1])
+        base = _affine_grid(affine, _FINE)
+        field = _descend_field(fixed, moving, base, everywhere, _FIELD_STEPS)
+        return _affine_grid(affine, query.shape[-1]) + _to_grid(field, query.shape[-1])
+
+
+def refine(query: Tensor, support: Tensor, masks: Tensor, grid: Tensor) -> Tensor:
+    """Better a registration around each structure.
+
+    Args:
+        query: (1, S, S) slice in [0, 1].
+        support: (K, 1, S, S), the support of each structure, as it was before registration.
+        masks: (K, S, S), the structures on it.
+        grid: (K, S, S, 2), from ``register``.
+
+    Returns:
+        (K, S, S, 2) positions for ``warp``; as they were for a structure that lies outside.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        query, grid = query.clone(), grid.clone()
+        near = _surroundings(_small(warp(masks.clone()[:, None], grid), _FINE))
+        fixed = _describe(_small(query[None], _FINE)).expand(len(grid), -1, -1, -1)
+        moving = _describe(_small(warp(support.clone(), grid), _FINE))
+        shift = torch.stack(
+            [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
+        )
+        zero = torch.zeros_like(shift[:, :1])
+        moved_by = torch.cat([-2 * shift / _FINE, *[zero] * 4], 1)
+        weight = _sample(near, _affine_grid(moved_by, _FINE))
+        base = _affine_grid(moved_by, _FINE)
+        field = _descend_field(fixed, moving, base, weight, _LOCAL_STEPS)
+        local = _affine_grid(moved_by, query.shape[-1]) + _to_grid(field, query.shape[-1])
+        found = warp(grid.permute(0, 3, 1, 2), local).permute(0, 2, 3, 1)
+        inside = near.flatten(1).any(1)[:, None, None, None]
+        return torch.where(inside, found, grid)
 
 
 def warp(images: Tensor, grid: Tensor) -> Tensor:
@@ -112,29 +148,79 @@ def _descend_affine(query: Tensor, support: Tensor, start: Tensor) -> Tensor:
     optimiser = torch.optim.Adam([parameters], _AFFINE_RATE)
     for _ in range(_AFFINE_STEPS):
         moved = _sample(moving, _affine_grid(parameters, query.shape[-1]))
-        _step(optimiser, _unlikeness(fixed, moved))
+        _step(optimiser, _unlikeness(fixed, moved, torch.ones_like(fixed[:, :1])))
     return parameters.detach()
 
 
-def _descend_field(query: Tensor, support: Tensor, affine: Tensor) -> Tensor:
-    """A smooth displacement (B, 2, h, w) on top of the affine map."""
-    fixed, moving = _describe(query), _describe(support)
-    side = query.shape[-1]
-    base = _affine_grid(affine, side)
-    nodes = query.new_zeros(len(query), 2, _FIELD_NODES, _FIELD_NODES).requires_grad_()
+def _descend_field(
+    fixed: Tensor, moving: Tensor, base: Tensor, weight: Tensor, steps: int
+) -> Tensor:
+    """A smooth displacement (B, 2, h, w) on top of the positions ``base``.
+
+    Args:
+        fixed: descriptions (B, 9, h, w) of the query.
+        moving: those of the support.
+        base: (B, h, w, 2).
+        weight: (B, 1, h, w), how much each pixel of ``fixed`` counts.
+        steps: of the descent.
+    """
+    side = fixed.shape[-1]
+    nodes = fixed.new_zeros(len(fixed), 2, _FIELD_NODES, _FIELD_NODES).requires_grad_()
     optimiser = torch.optim.Adam([nodes], _FIELD_RATE)
-    for _ in range(_FIELD_STEPS):
-        displacement = _resize(_blur(nodes, 0.7), side)
-        moved = _sample(moving, base + displacement.permute(0, 2, 3, 1))
+    for _ in range(steps):
+        displacement = _to_grid(_blur(nodes, 0.7), side)
+        moved = _sample(moving, base + displacement)
         roughness = nodes.diff(dim=2).pow(2).mean((1, 2, 3)) + nodes.diff(dim=3).pow(2).mean(
             (1, 2, 3)
         )
-        _step(optimiser, _unlikeness(fixed, moved) + _SMOOTHNESS * _FIELD_NODES * roughness.sum())
-    return _resize(_blur(nodes, 0.7), side).detach()
+        _step(
+            optimiser,
+            _unlikeness(fixed, moved, weight) + _SMOOTHNESS * _FIELD_NODES * roughness.sum(),
+        )
+    return _blur(nodes, 0.7).detach()
 
 
-def _unlikeness(fixed: Tensor, moved: Tensor) -> Tensor:
-    return (fixed - moved).pow(2).mean((1, 2, 3)).sum()
+def _surroundings(masks: Tensor) -> Tensor:
+    """Weights (K, 1, h, w) of the structures and what lies within reach; soft edges."""
+    side = 2 * _LOCAL_REACH + 1
+    grown = F.max_pool2d((masks >= 0.4).to(masks.dtype), side, 1, _LOCAL_REACH)
+    return _blur(grown, 1.0)
+
+
+def _search_shift(fixed: Tensor, moving: Tensor, weight: Tensor) -> Tensor:
+    """The shift (x, y) in pixels at which ``moving`` fits best where ``weight`` is.
+
+    Weighted squared differences at every shift at once, as correlations; far shifts cost.
+
+    Args:
+        fixed: (9, h, w), the query.
+        moving: (9, h, w), the support.
+        weight: (1, h, w).
+    """
+    if not weight.any():
+        return fixed.new_zeros(2)
+    reach = _LOCAL_SHIFT
+    rows, columns = (weight[0] > 1e-3).nonzero().unbind(1)
+    box = (..., slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+    patch, share = moving[box], weight[box]
+    wide = F.pad(fixed[None], (reach,) * 4, mode="replicate")[0]
+    height, width = patch.shape[-2:]
+    top, left = int(rows.min()), int(columns.min())
+    wide = wide[:, top : top + height + 2 * reach, left : left + width + 2 * reach]
+    cross = F.conv2d(wide[None], (share * patch)[None])[0, 0]
+    energy = F.conv2d(wide.pow(2).sum(0)[None, None], share[None])[0, 0]
+    steps = torch.arange(-reach, reach + 1).to(fixed)
+    far = (steps[:, None] ** 2 + steps**2) / reach**2
+    cost = (energy - 2 * cross) / weight.sum() + _SHIFT_PENALTY * far
+    best = int(cost.argmin())
+    return torch.stack([steps[best % len(steps)], steps[best // len(steps)]])
+
+
+def _unlikeness(fixed: Tensor, moved: Tensor, weight: Tensor) -> Tensor:
+    """The weighted mean squared difference, summed over the batch."""
+    difference = (fixed - moved).pow(2).mean(1, keepdim=True)
+    total = weight.sum((1, 2, 3)).clamp(min=1e-6)
+    return ((weight * difference).sum((1, 2, 3)) / total).sum()
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -166,8 +252,10 @@ def _small(images: Tensor, side: int) -> Tensor:
     return F.adaptive_avg_pool2d(images, side)
 
 
-def _resize(field: Tensor, side: int) -> Tensor:
-    return F.interpolate(field, (side, side), mode="bicubic", align_corners=False)
+def _to_grid(nodes: Tensor, side: int) -> Tensor:
+    """A displacement (B, side, side, 2) from its nodes (B, 2, n, n)."""
+    field = F.interpolate(nodes, (side, side), mode="bicubic", align_corners=False)
+    return field.permute(0, 2, 3, 1)
 
 
 def _shift(images: Tensor, dy: int, dx: int) -> Tensor:

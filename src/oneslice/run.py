@@ -120,11 +120,14 @@ class ScanRun:
         chosen, distances = self._case.matches[index]
         structures, certain = self._prepared.structures, self._certainty[index]
         rows = zip(structures, chosen, distances, certain, strict=True)
-        return {"slice": position} | {
-            structure.name: {
+        found = [
+            {
+                "name": structure.name,
+                "value": structure.value,
                 "confidence": round(float(certainty), 4),
                 "distance": round(float(distance), 6),
                 "support": self._prepared.pool.describe(int(entry)),
             }
             for structure, entry, distance, certainty in rows
-        }
+        ]
+        return {"slice": position, "structures": found}

@@ -41,6 +41,13 @@ def segment(
     names: Annotated[str | None, typer.Option(help=_NAMES)] = None,
     model: Annotated[str | None, typer.Option(help=_MODEL)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    search: Annotated[
+        str,
+        typer.Option(
+            help="pool: the most alike of random augmentations (the paper); register: the "
+            "labelled slice registered onto each slice, slower and better across patients."
+        ),
+    ] = "pool",
     strategy: Annotated[
         str,
         typer.Option(
@@ -94,6 +101,7 @@ def segment(
     from oneslice.formats import find_scans
 
     chosen = _settings(
+        search=search,
         strategy=strategy,
         metric=metric,
         augmentations=augmentations,
@@ -122,12 +130,14 @@ def _settings(**options: Any) -> Settings:
     from oneslice.frames import Window
     from oneslice.matching import Metric
     from oneslice.pool import Augmentations
+    from oneslice.prompting import Search
     from oneslice.propagation import Strategy
     from oneslice.settings import Settings
     from oneslice.volume import Modality
 
     window, modality = options.pop("window"), options.pop("modality")
     return Settings(
+        search=_choice(Search, options.pop("search"), "--search"),
         strategy=_choice(Strategy, options.pop("strategy"), "--strategy"),
         metric=_choice(Metric, options.pop("metric"), "--metric"),
         augmentations=Augmentations.parse(options.pop("augmentations")),
