@@ -6,7 +6,7 @@ from oneslice.augment import AugmentationPolicy, draw
 from oneslice.augment import warp as move
 from oneslice.fusion import blend, fuse
 from oneslice.pool import labelled_slices
-from oneslice.registration import register, warp
+from oneslice.registration import refine, register, warp
 from oneslice.sam2.state import ABSENT
 from oneslice.volume import Structure
 from tests.cohort import MIDDLE, SHORT, copied, mean_dice, patient
@@ -67,3 +67,34 @@ def test_network_and_registered_masks_are_weighed(weight, labels):
     carried = torch.tensor([[[0.4, 1.0, 1.0]]])
     mixed = blend(logits, carried, weight)
     assert fuse(mixed, [Structure.unnamed(1)]).tolist() == [labels]
+
+
+def discs(right):
+    """Two organs in a body; the one on the right is centred ``right`` (x, y) pixels."""
+    y, x = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
+
+    def disc(cx, cy, r):
+        return ((x - cx) ** 2 + (y - cy) ** 2 < r**2).float()
+
+    organ = disc(*right, 9)
+    image = 0.3 * disc(64, 64, 56) + 0.4 * disc(40, 64, 14) + 0.5 * organ
+    noise = torch.rand(128, 128, generator=torch.Generator().manual_seed(int(sum(right))))
+    return (image + 0.05 * noise).clamp(0, 1)[None], organ
+
+
+def test_a_structure_that_moved_alone_is_found_by_refining():
+    support, organ = discs((86, 64))
+    query, truth = discs((92, 78))
+    whole = register(query[None], support[None])
+    local = refine(query, support[None], organ[None], whole)
+    before, after = (
+        overlap(warp(organ[None, None], grid), truth[None, None]) for grid in (whole, local)
+    )
+    assert before < 0.8 and after > 0.9
+
+
+def test_a_structure_out_of_the_frame_is_left_where_it_was():
+    support, organ = discs((86, 64))
+    whole = register(support[None], support[None])
+    nothing = torch.zeros_like(organ)[None]
+    assert torch.equal(refine(support, support[None], nothing, whole), whole)
