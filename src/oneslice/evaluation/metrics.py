@@ -9,8 +9,8 @@ The rule for empty masks, for one structure of one case:
 - present in the prediction alone: Dice and NSD are 0, distances are undefined and None, so is the
   relative volume difference (``Presence.SPURIOUS``).
 
-Undefined distances are left out of the means; tables say over how many cases a mean was taken, so
-that a method cannot better its distances by finding nothing.
+Undefined distances are left out of the means; tables count the cases that were missed, so that a
+method cannot better its distances by finding nothing unseen.
 """
 
 from __future__ import annotations

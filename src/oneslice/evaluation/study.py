@@ -10,6 +10,7 @@ from typing import Any
 
 import oneslice
 from oneslice.evaluation.datasets import Benchmark, Case
+from oneslice.evaluation.datasets.catalog import DESCRIPTIONS
 from oneslice.evaluation.plan import Extents
 from oneslice.evaluation.plots import plot
 from oneslice.evaluation.provenance import data_hash, versions
@@ -135,6 +136,8 @@ def _notes(study: Study, results: Sequence[CaseResult]) -> list[str]:
         f"Ours: oneslice {oneslice.__version__}, folds {numbers} of {len(run.dataset.folds)}, "
         f"{scans} scans; mean over folds of means over scans, ± standard deviation over scans."
     ]
+    if study.benchmark and DESCRIPTIONS[study.benchmark].note:
+        notes.append(DESCRIPTIONS[study.benchmark].note)
     of_methods = dict.fromkeys(v.method.note for v in run.variants if v.method.note)
     missing = [f"Not scored: {line}." for line in unscored(results)]
     return [*notes, *of_methods, *missing, *study.rows.notes]

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -60,9 +59,6 @@ def _beside(image: Path, label: str) -> Path:
 
 def _named(image: Path, label: str) -> Path:
     return image.with_name(image.name.replace("image_", f"{label}_", 1))
-
-
-_LabelOf = Callable[[Path, str], Path]
 
 
 def _number(name: str) -> int:
