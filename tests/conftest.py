@@ -10,10 +10,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def segmenter():
-    """The shipped checkpoint with the default settings."""
+    """The shipped checkpoint with the paper's search, which is quick."""
     from oneslice.segmenter import Segmenter
+    from oneslice.settings import Settings
 
-    return Segmenter("mini", "cpu")
+    return Segmenter("mini", "cpu", Settings(search="pool"))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ QUERY, SUPPORT = patient(2), patient(1)
 
 @pytest.fixture(scope="module")
 def prepared(segmenter):
-    settings, descriptor = Settings(), make_descriptor(Settings().metric)
+    settings, descriptor = Settings(search="pool"), make_descriptor(Settings().metric)
     return prepare(segmenter._engine, descriptor, [SUPPORT.support], settings, 9, Stopwatch())
 
 
@@ -49,7 +49,7 @@ def test_pairwise_slices_do_not_depend_on_each_other(segmenter, prepared, frames
 
 def test_pairwise_results_do_not_depend_on_what_was_done_before(segmenter, prepared, frames):
     first = run(case_of(segmenter, prepared, frames), Strategy.PAIRWISE)
-    settings, descriptor = Settings(), make_descriptor(Settings().metric)
+    settings, descriptor = Settings(search="pool"), make_descriptor(Settings().metric)
     fresh = prepare(segmenter._engine, descriptor, [SUPPORT.support], settings, 9, Stopwatch())
     backwards = run(case_of(segmenter, fresh, frames[::-1]), Strategy.PAIRWISE)
     last = len(frames) - 1

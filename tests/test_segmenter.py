@@ -22,7 +22,7 @@ GAINS = [(1, 0, 0.18), (1, 2, 0.12), (2, 1, 0.11)]
 
 @cache
 def with_settings(**options):
-    return Segmenter("mini", "cpu", Settings(**options))
+    return Segmenter("mini", "cpu", Settings(**{"search": "pool"} | options))
 
 
 def by_name(entry):
@@ -105,7 +105,9 @@ def test_a_seed_decides_everything(segmenter):
     first = segmenter.segment(other.image, one.support)
     segmenter.segment(patient(0, SHORT).image, one.support)
     again = segmenter.segment(other.image, one.support)
-    fresh = Segmenter("mini", "cpu").segment(other.image, one.labelled([MIDDLE]))
+    fresh = Segmenter("mini", "cpu", Settings(search="pool")).segment(
+        other.image, one.labelled([MIDDLE])
+    )
     for same in (again, fresh):
         assert np.array_equal(same.array, first.array)
         assert np.array_equal(same.confidence, first.confidence)
@@ -148,7 +150,7 @@ def test_files_are_read_and_the_result_is_saved_whole(segmenter, tmp_path):
 @pytest.mark.parametrize("metric", ["encoder", "lpips", "ssim", "ncc"])
 def test_every_metric_leads_to_a_result(metric, lpips_home):
     other = patient(2, SHORT)
-    segmenter = Segmenter("mini", "cpu", Settings(metric=metric), offline=True)
+    segmenter = Segmenter("mini", "cpu", Settings(search="pool", metric=metric), offline=True)
     found = segmenter.segment(other.image, patient(1).support)
     assert mean_dice(found.array, other.labels.array) > 0.4
     assert found.record["settings"]["metric"] == metric

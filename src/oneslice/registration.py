@@ -168,8 +168,7 @@ def _descend_field(
     nodes = fixed.new_zeros(len(fixed), 2, _FIELD_NODES, _FIELD_NODES).requires_grad_()
     optimiser = torch.optim.Adam([nodes], _FIELD_RATE)
     for _ in range(steps):
-        displacement = _to_grid(_blur(nodes, 0.7), side)
-        moved = _sample(moving, base + displacement)
+        moved = _sample(moving, base + _to_grid(nodes, side))
         roughness = nodes.diff(dim=2).pow(2).mean((1, 2, 3)) + nodes.diff(dim=3).pow(2).mean(
             (1, 2, 3)
         )
@@ -177,7 +176,7 @@ def _descend_field(
             optimiser,
             _unlikeness(fixed, moved, weight) + _SMOOTHNESS * _FIELD_NODES * roughness.sum(),
         )
-    return _blur(nodes, 0.7).detach()
+    return nodes.detach()
 
 
 def _surroundings(masks: Tensor) -> Tensor:
@@ -253,9 +252,11 @@ def _small(images: Tensor, side: int) -> Tensor:
 
 
 def _to_grid(nodes: Tensor, side: int) -> Tensor:
-    """A displacement (B, side, side, 2) from its nodes (B, 2, n, n)."""
-    field = F.interpolate(nodes, (side, side), mode="bicubic", align_corners=False)
-    return field.permute(0, 2, 3, 1)
+    """A displacement (B, side, side, 2) from its nodes (B, 2, n, n), blurred, then bicubic."""
+    one_node = _blur(torch.eye(_FIELD_NODES)[None, :, None], 0.7)  # row n: what node n does
+    spread = F.interpolate(one_node, (1, side), mode="bicubic", align_corners=False)[0, :, 0]
+    spread = spread.to(nodes)
+    return torch.einsum("bcij,iy,jx->byxc", nodes, spread, spread)
 
 
 def _shift(images: Tensor, dy: int, dx: int) -> Tensor:

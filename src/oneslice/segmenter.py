@@ -138,7 +138,7 @@ class Segmenter:
         self, supports: tuple[Support, ...], query_slices: int, clock: Stopwatch
     ) -> PreparedSupports:
         """The supports made ready; the last ones are kept for the next scan."""
-        size = self.settings.augmentations.pool_size(query_slices)
+        size = self.settings.pool_size(query_slices)
         key = (supports, size)  # supports are compared by identity
         if self._prepared is None or self._prepared[0] != key:
             ready = prepare(self._engine, self._descriptor, supports, self.settings, size, clock)

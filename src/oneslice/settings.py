@@ -31,7 +31,7 @@ class Settings:
         carried: weight, 0 to 1, of the registered masks themselves beside the network's.
         strategy: how memories flow over the slices.
         metric: how supports are matched to slices.
-        augmentations: how many augmented copies of each labelled slice are made.
+        augmentations: how many augmented copies of each labelled slice the pool search makes.
         policy: how far the augmentations go.
         presence: the object score (a logit) above which a structure is present on a slice.
         min_fragment: components smaller than this fraction of their structure's largest one are
@@ -42,8 +42,8 @@ class Settings:
         memory: MiB for encoder features that are kept instead of computed again.
     """
 
-    search: Search = Search.POOL
-    carried: float = 0.5
+    search: Search = Search.REGISTER
+    carried: float = 0.35
     strategy: Strategy = Strategy.PAIRWISE
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
@@ -67,6 +67,12 @@ class Settings:
                 raise InputError(f"{name} is a fraction from 0 to 1, not {getattr(self, name)}")
         if self.memory < 1:
             raise InputError(f"memory must be at least 1 MiB, not {self.memory}")
+
+    def pool_size(self, query_slices: int) -> int:
+        """Pool entries for each labelled slice; registration starts from the slice itself."""
+        if self.search is Search.REGISTER:
+            return 1
+        return self.augmentations.pool_size(query_slices)
 
     @property
     def feature_budget(self) -> int:

@@ -24,7 +24,9 @@ _LABELS = (
 )
 _NAMES = "Structure names, e.g. liver=1,spleen=4; needed only if the label file carries none."
 _MODEL = "mini, a downloaded checkpoint, a folder or a .pt file; see 'oneslice models list'."
-_AUGMENTATIONS = "Augmented copies of each labelled slice: a number, or 2x for 2 per query slice."
+_AUGMENTATIONS = (
+    "Copies of each labelled slice for --search pool: a number, or 2x for 2 per query slice."
+)
 _WINDOW = (
     "Intensities shown as black and white: LOW,HIGH, or a CT preset (soft-tissue, lung, bone, "
     "brain, liver, mediastinum). Default: soft tissue for CT, percentiles otherwise."
@@ -44,10 +46,10 @@ def segment(
     search: Annotated[
         str,
         typer.Option(
-            help="pool: the most alike of random augmentations (the paper); register: the "
-            "labelled slice registered onto each slice, slower and better across patients."
+            help="register: the labelled slice is registered onto each slice; pool: the most "
+            "alike of its random augmentations is taken (the paper), several times faster."
         ),
-    ] = "pool",
+    ] = "register",
     strategy: Annotated[
         str,
         typer.Option(
