@@ -22,7 +22,7 @@ from scipy.ndimage import binary_closing
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from examples.cohort import one_slice, patient
 from examples.report import Panel, Row, draw_panel, page
-from oneslice.evaluation.metrics import compare
+from oneslice.evaluation.protocol import Overlap
 from oneslice.formats import read_label_map, read_volume, write_label_map, write_volume
 from oneslice.volume import LabelMap, Structure
 
@@ -98,13 +98,11 @@ def segment(scans: list[Path], support: Path, labels: Path, out: Path, model: st
 def score(panel: Panel, support: Panel) -> list[Row]:
     """Dice of each structure, and that of the labelled slice copied to every slice."""
     copied = np.broadcast_to(support.truth.array[:, :, [support.labelled]], panel.truth.array.shape)
-    spacing = panel.scan.geometry.spacing
     rows = []
     for structure in panel.truth.structures:
         truth = panel.truth.array == structure.value
-        found = compare(panel.found.array == structure.value, truth, spacing).dice or 0.0
-        baseline = compare(copied == structure.value, truth, spacing).dice or 0.0
-        rows.append(Row(panel.title, structure.name, found, baseline))
+        dice = (Overlap.of(m == structure.value, truth).dice for m in (panel.found.array, copied))
+        rows.append(Row(panel.title, structure.name, *(d or 0.0 for d in dice)))
     return rows
 
 
