@@ -13,6 +13,7 @@ from oneslice.evaluation.plan import Extents, Status, plan
 from oneslice.evaluation.protocol import Overlap
 from oneslice.evaluation.results import RunFolder
 from oneslice.evaluation.runner import Run, Variant
+from oneslice.evaluation.scoring import score
 from oneslice.evaluation.study import Study, conduct
 from oneslice.evaluation.variants import Rows
 from oneslice.formats import read_label_map
@@ -157,6 +158,19 @@ def test_within_a_scan_labelled_slices_are_not_segmented(dataset):
     assert disc.request.chunks == (0, 1, 2)
     assert square.request.slices == (2,)
     assert plan(dataset.structures, scan, scan, 8, Extents.KNOWN)[1].status is Status.NOTHING_LEFT
+
+
+def test_within_a_scan_labelled_slices_count_as_right(dataset):
+    (scan,) = scans(dataset, "a")
+    disc, _ = plan(dataset.structures, scan, scan, 3, Extents.KNOWN)
+    nothing = score(disc, np.zeros(scan.labels.shape, bool), scan, 2.0)
+    voxels = (scan.labels == 1).sum(axis=(1, 2))
+    given = voxels[list(disc.given)].sum()
+    assert disc.given == (3, 5, 7)
+    assert nothing.dice == pytest.approx(2 * given / (given + voxels.sum()))
+    other, _ = plan(dataset.structures, *scans(dataset, "a", "b"), 3, Extents.KNOWN)
+    assert other.given == ()
+    assert score(other, np.zeros(scan.labels.shape, bool), scan, 2.0).dice == 0
 
 
 class Whole(Method):

@@ -41,12 +41,14 @@ class Plan:
         status: whether it is scored.
         request: for the method, None unless it is scored.
         extent: of the structure in the query, None if it is not there.
+        given: slices of the query whose labels are the labelled ones, within one scan.
     """
 
     structure: Structure
     status: Status
     request: Request | None = None
     extent: Extent | None = None
+    given: tuple[int, ...] = ()
 
 
 def plan(
@@ -82,4 +84,4 @@ def _plan(
         return Plan(structure, Status.NOTHING_LEFT, extent=extent)
     chunks = tuple(known.chunk(z, shots) for z in slices) if known else None
     request = Request(structure, labelled, mask[list(labelled)], slices, chunks)
-    return Plan(structure, Status.SCORED, request, extent)
+    return Plan(structure, Status.SCORED, request, extent, given)

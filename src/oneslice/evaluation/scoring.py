@@ -43,17 +43,17 @@ class Score:
 def score(item: Plan, prediction: Array, query: LabelledStack, tolerance: float) -> Score:
     """Score a mask (N, H, W) on the slices that were asked for.
 
-    Slices within a scan that were given as labelled count for no overlap; surfaces are compared
-    as if they were predicted rightly.
+    Within one scan the labelled slices count as right: they are part of what a user ends with.
     """
     request = item.request
     if request is None:
         return Score(item.structure.name, item.status.value)
-    reference, slices = query.mask(item.structure), list(request.slices)
-    overlap = Overlap.of(prediction[slices], reference[slices])
+    slices = sorted({*request.slices, *item.given})
     span = slice(slices[0], slices[-1] + 1)
-    filled = reference.copy()
-    filled[slices] = prediction[slices]
+    reference = query.mask(item.structure)
+    filled = prediction.copy()
+    filled[list(item.given)] = reference[list(item.given)]
+    overlap = Overlap.of(filled[span], reference[span])
     found = compare(filled[span], reference[span], query.stack.spacing, tolerance)
     return Score(
         item.structure.name,
