@@ -46,8 +46,9 @@ def study(written, tmp_path):
 
 
 def segment(*scans, support="scans/p0.nii.gz", labels="labels.seg.nrrd", out="out", more=()):
-    few = () if "--augmentations" in more else ("--augmentations", "2")
-    options = ("--support", support, "--labels", labels, "-o", out, "--device", "cpu", *few)
+    quick = () if "--search" in more else ("--search", "pool")
+    quick += () if "--augmentations" in more else ("--augmentations", "2")
+    options = ("--support", support, "--labels", labels, "-o", out, "--device", "cpu", *quick)
     return oneslice("segment", *scans, *options, *more)
 
 
@@ -65,6 +66,14 @@ def refusal(done, study, *parts):
     for part in parts:
         assert part in line
     return line
+
+
+def test_registration_is_the_default(study):
+    options = ("--support", "scans/p0.nii.gz", "--labels", "labels.seg.nrrd", "-o", "out")
+    assert oneslice("segment", "scans/p1.nii.gz", *options).code == 0
+    record = json.loads((study / "out" / "p1.json").read_text())
+    assert record["settings"]["search"] == "register"
+    assert record["seconds"]["registration"] > 0
 
 
 def test_a_study_from_one_slice(study):
