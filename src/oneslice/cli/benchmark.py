@@ -242,7 +242,7 @@ def _study(
 
     of = f", ablation of {ablate.value}" if ablate else ", labelled slices" if efficiency else ""
     known = None if target is Target.FOLDER else Benchmark(target.value)
-    comparable = shots == 3 and not efficiency and ablate is not AblationName.SHOTS
+    comparable = shots == 3 and not efficiency and ablate is None
     return Study(f"{run.dataset.name}{of}", run, rows, known, comparable)
 
 
