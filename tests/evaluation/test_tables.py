@@ -64,8 +64,10 @@ def test_the_steps_of_each_ablation():
     assert [v.shots for v in ablation(maker, Ablation.SHOTS, [], options, 3).variants] == [1, 3]
     copies = ablation(maker, Ablation.AUGMENTATIONS, [], options, 3)
     assert [v.method.describe()["per_query"] for v in copies.variants] == [0, 2, 4]
+    native = maker.native_size(options)
     sizes = ablation(maker, Ablation.IMAGE_SIZE, [], options, 3)
-    assert [v.method.describe()["image_size"] for v in sizes.variants] == [64, 128, 256]
+    found = [v.method.describe()["image_size"] for v in sizes.variants]
+    assert found == [native // 2, native, 2 * native]
     with pytest.raises(InputError, match="two --model or more"):
         ablation(maker, Ablation.MODEL, ["mini"], options, 3)
 
