@@ -75,7 +75,7 @@ def support_memories(
     found = []
     for z in support_slices(scan.labels, label):
         mask = scan.labels[z] == label
-        prompt = resize_mask(mask.float()[None, None], model.config.image_size)
+        prompt = resize_mask(mask.float()[None, None], (model.config.image_size,) * 2)
         at = torch.tensor([z])
         found.append((remember_prompt(model, features[at], prompt)[0], mask))
     return found

@@ -44,8 +44,12 @@ class Scan:
 
 
 def read_scan(data: Path, folder: str, patient: int) -> Scan:
+    """One patient of a fold."""
+    return read_folder(data / folder / f"patient{patient:02d}")
+
+
+def read_folder(where: Path) -> Scan:
     """Reads image and labels, and scales brightness between the scan's own percentiles."""
-    where = data / folder / f"patient{patient:02d}"
     image = sitk.GetArrayFromImage(sitk.ReadImage(str(where / "image.nii.gz")))
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(where / "label.nii.gz")))
     low, high = np.percentile(image, [0.5, 99.5])
@@ -55,14 +59,14 @@ def read_scan(data: Path, folder: str, patient: int) -> Scan:
 
 def resize_grey(grey: Tensor, size: int) -> Tensor:
     """Slices (Z, 1, H, W) at the model's size."""
-    if grey.shape[-1] == size:
+    if grey.shape[-2:] == (size, size):
         return grey
     return F.interpolate(grey, size=(size, size), mode="bilinear", antialias=True)
 
 
-def resize_mask(mask: Tensor, size: int) -> Tensor:
-    """Masks (N, 1, H, W) of 0 and 1 at the model's size."""
-    if mask.shape[-1] == size:
+def resize_mask(mask: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Masks (N, 1, H, W) of 0 and 1 in another shape."""
+    if mask.shape[-2:] == tuple(shape):
         return mask
-    small = F.interpolate(mask, size=(size, size), mode="bilinear", antialias=True)
+    small = F.interpolate(mask, size=tuple(shape), mode="bilinear", antialias=True)
     return (small >= 0.5).float()
