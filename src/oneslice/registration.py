@@ -12,6 +12,8 @@ Nothing is learned.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +40,7 @@ def register(query: Tensor, support: Tensor) -> Tensor:
     Returns:
         (B, S, S, 2) positions (x, y) in [-1, 1], for ``warp``.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         query, support = query.clone(), support.clone()
         start = _search(_small(query, _COARSE), _small(support, _COARSE))
         affine = _descend_affine(_small(query, _MIDDLE), _small(support, _MIDDLE), start)
@@ -61,7 +63,7 @@ def refine(query: Tensor, support: Tensor, masks: Tensor, grid: Tensor) -> Tenso
     Returns:
         (K, S, S, 2) positions for ``warp``; as they were for a structure that lies outside.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         query, grid = query.clone(), grid.clone()
         near = _surroundings(_small(warp(masks.clone()[:, None], grid), _FINE))
         fixed = _describe(_small(query[None], _FINE)).expand(len(grid), -1, -1, -1)
@@ -78,6 +80,17 @@ def refine(query: Tensor, support: Tensor, masks: Tensor, grid: Tensor) -> Tenso
         found = warp(grid.permute(0, 3, 1, 2), local).permute(0, 2, 3, 1)
         inside = near.flatten(1).any(1)[:, None, None, None]
         return torch.where(inside, found, grid)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other cost more than they bring on grids as small as these."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def warp(images: Tensor, grid: Tensor) -> Tensor:
