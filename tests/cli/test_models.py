@@ -63,10 +63,10 @@ def test_info_of_a_model_that_is_here():
     facts = json.loads(oneslice("models", "info", "mini", "--json").out)
     expected = hashlib.sha256((MINI_FOLDER / "model.safetensors").read_bytes()).hexdigest()
     assert facts["sha256"] == expected
-    assert facts["parameters"] == 1_713_856
-    assert facts["native image size"] == 128
+    assert facts["parameters"] == 4_888_752
+    assert facts["native image size"] == 256
     assert facts["licence"] == "Apache-2.0"
-    assert "1,713,856" in oneslice("models", "info", "mini").out
+    assert "4,888,752" in oneslice("models", "info", "mini").out
 
 
 def test_info_of_a_model_that_is_not_here():

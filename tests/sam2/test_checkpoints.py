@@ -63,7 +63,7 @@ def put_in_cache(cache, model, folder, commit="c" * 40):
 
 def test_mini_is_part_of_the_package():
     model, info = load_model("mini")
-    assert (info.name, info.image_size, info.parameters) == ("mini", 128, MINI_PARAMETERS)
+    assert (info.name, info.image_size, info.parameters) == ("mini", 256, MINI_PARAMETERS)
     assert info.sha256 == hashlib.sha256((MINI_FOLDER / hub.WEIGHTS).read_bytes()).hexdigest()
     assert not model.training
 
@@ -100,11 +100,11 @@ def test_loading_leaves_the_random_state_alone(folder):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("size", [96, 256])
+@pytest.mark.parametrize("size", [96, 128])
 @torch.inference_mode()
 def test_the_image_size_changes_the_features_and_no_weight(size):
     model, info = load_model("mini", image_size=size)
-    assert info.image_size == 128
+    assert info.image_size == 256
     native, _ = load_model("mini")
     for ours, theirs in zip(model.parameters(), native.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -118,10 +118,10 @@ def test_the_image_size_changes_the_features_and_no_weight(size):
 def test_feature_sizes_follow_the_strides_of_the_checkpoint():
     settings = Sam2VideoConfig.from_pretrained(MINI_FOLDER)
     settings.vision_config.backbone_config.patch_stride = [2, 2]
-    settings.vision_config.backbone_feature_sizes = [[64, 64], [32, 32], [16, 16]]
-    set_image_size(settings, 256)
-    assert settings.vision_config.backbone_feature_sizes == [[128, 128], [64, 64], [32, 32]]
-    assert settings.memory_attention_rope_feat_sizes == [32, 32]
+    settings.vision_config.backbone_feature_sizes = [[128, 128], [64, 64], [32, 32]]
+    set_image_size(settings, 128)
+    assert settings.vision_config.backbone_feature_sizes == [[64, 64], [32, 32], [16, 16]]
+    assert settings.memory_attention_rope_feat_sizes == [16, 16]
 
 
 @pytest.mark.parametrize("size", [0, -64, 100, 500])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 MINI = "mini"
 MINI_FOLDER = Path(__file__).resolve().parents[1] / "checkpoints" / "mini"
-MINI_PARAMETERS = 1_713_856
+MINI_PARAMETERS = 4_888_752
 LICENCE = "Apache-2.0"
 
 
