@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +12,14 @@ from torch import Tensor
 from oneslice.clock import Stopwatch
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Features
+
+
+class Images(Protocol):
+    """Images (C, S, S) by number, held or made when asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Tensor: ...
 
 
 class EncodedFrames:
@@ -26,9 +35,7 @@ class EncodedFrames:
         clock: adds up the seconds of encoding.
     """
 
-    def __init__(
-        self, engine: Engine, images: Sequence[Tensor], budget: int, clock: Stopwatch
-    ) -> None:
+    def __init__(self, engine: Engine, images: Images, budget: int, clock: Stopwatch) -> None:
         self._engine = engine
         self._images = images
         self._budget = budget

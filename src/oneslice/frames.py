@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,7 +137,7 @@ def _interpolate(x: Tensor, size: tuple[int, int]) -> Tensor:
     ]
 
 
-class Frames(Sequence[Tensor]):
+class Frames:
     """The slices of a volume as frames (1, S, S) in [0, 1], made when asked for."""
 
     def __init__(self, volume: Volume, view: SliceView, window: Window, size: int) -> None:
@@ -152,7 +151,7 @@ class Frames(Sequence[Tensor]):
     def __len__(self) -> int:
         return len(self._slices)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    def __getitem__(self, index: int) -> Tensor:
         """The frame of one slice."""
         image = torch.from_numpy(self._window.apply(self._slices[index]))
         return self.letterbox.fit(image[None])

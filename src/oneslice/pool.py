@@ -56,7 +56,7 @@ class LabelledSlice:
     index: int
 
 
-class SupportPool(Sequence[Tensor]):
+class SupportPool:
     """Augmented supports, computed when asked for.
 
     Args:
@@ -83,7 +83,7 @@ class SupportPool(Sequence[Tensor]):
         number, copy = divmod(index, self._size)
         return self._slices[number], self._drawn[number].select(torch.tensor([copy])), copy
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    def __getitem__(self, index: int) -> Tensor:
         """The image (1, S, S) of one entry."""
         source, parameters, copy = self._entry(index)
         if copy == 0:
@@ -121,9 +121,9 @@ def labelled_slices(
     frames = Frames(support.image, view, window or Window.of(support.image, modality), size)
     labels = view.to_slices(support.labels.array)
     found = []
-    for position in np.flatnonzero(labels.any((1, 2))):
+    for position in np.flatnonzero(labels.any((1, 2))).tolist():
         masks = frames.letterbox.fit_mask(structure_masks(labels[position], structures))
-        index = view.file_index(support.image.geometry, int(position))
+        index = view.file_index(support.image.geometry, position)
         found.append(LabelledSlice(frames[position], masks, support.image.name, index))
     return found
 

@@ -6,10 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from oneslice.cli import app
-from oneslice.cli.benchmark import AblationName, Target
+from oneslice.cli.benchmark import Target
 from oneslice.errors import InputError
 from oneslice.evaluation.datasets import Benchmark
-from oneslice.evaluation.variants import Ablation
 from tests.evaluation.cohort import write_pairs
 
 
@@ -96,7 +95,6 @@ def test_bad_options(pairs, tmp_path, arguments, message):
 
 def test_the_command_line_names_what_there_is():
     assert {t.value for t in Target} == {b.value for b in Benchmark} | {"folder"}
-    assert {a.value for a in AblationName} == {a.value for a in Ablation}
 
 
 def test_help_needs_no_heavy_import():

@@ -1,6 +1,7 @@
 import pytest
 
 from oneslice.errors import InputError
+from oneslice.evaluation.ablation import Ablation
 from oneslice.evaluation.datasets import Benchmark
 from oneslice.evaluation.literature import PUBLISHED
 from oneslice.evaluation.methods.registry import MethodMaker, MethodName, Options
@@ -9,7 +10,7 @@ from oneslice.evaluation.results import CaseResult, Unit
 from oneslice.evaluation.scoring import Score
 from oneslice.evaluation.summary import summarise, unscored
 from oneslice.evaluation.tables import dice_table, further_table
-from oneslice.evaluation.variants import Ablation, ablation, efficiency
+from oneslice.evaluation.variants import ablation, efficiency
 
 
 def result(fold, case, dice, hd95=5.0, variant="copy", status=Status.SCORED):

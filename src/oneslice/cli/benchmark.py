@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneslice.errors import InputError
+from oneslice.evaluation.ablation import Ablation
 
 if TYPE_CHECKING:
     from oneslice.evaluation.datasets import Dataset
@@ -29,18 +30,6 @@ class Target(StrEnum):
     SYNAPSE_CT = "synapse-ct"
     CMR = "cmr"
     FOLDER = "folder"
-
-
-class AblationName(StrEnum):
-    """What can be varied."""
-
-    AUGMENTATIONS = "augmentations"
-    METRIC = "metric"
-    STRATEGY = "strategy"
-    SEARCH = "search"
-    SHOTS = "shots"
-    IMAGE_SIZE = "image-size"
-    MODEL = "model"
 
 
 def benchmark(
@@ -80,7 +69,7 @@ def benchmark(
         str, typer.Option(help="Stem of the label files, where several versions lie there.")
     ] = "label",
     ablate: Annotated[
-        AblationName | None, typer.Option(help="Vary one thing, all else being equal.")
+        Ablation | None, typer.Option(help="Vary one thing, all else being equal.")
     ] = None,
     efficiency: Annotated[
         bool,
@@ -203,7 +192,7 @@ def _rows(
     names: list[MethodName] | None,
     options: Options,
     shots: int,
-    ablate: AblationName | None,
+    ablate: Ablation | None,
     efficiency: bool,
     models: list[str],
 ) -> Rows:
@@ -214,8 +203,7 @@ def _rows(
     if ablate is not None:
         if names or efficiency:
             raise InputError("--ablate chooses its own rows: leave --method and --efficiency out")
-        what = variants.Ablation(ablate.value)
-        return variants.ablation(maker, what, models, options, shots)
+        return variants.ablation(maker, ablate, models, options, shots)
     if efficiency:
         return variants.efficiency(maker, names or [MethodName.ONESLICE], options)
     return variants.methods(maker, names or list(MethodName), options, shots)
@@ -234,7 +222,7 @@ def _study(
     rows: Rows,
     target: Target,
     shots: int,
-    ablate: AblationName | None,
+    ablate: Ablation | None,
     efficiency: bool,
 ) -> Study:
     from oneslice.evaluation.datasets import Benchmark

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from oneslice.errors import InputError, OfflineError
+from oneslice.evaluation.ablation import Ablation
 from oneslice.evaluation.methods.registry import MethodMaker, MethodName, Options
 from oneslice.evaluation.runner import Variant
 from oneslice.matching import Metric
@@ -18,18 +18,6 @@ _PER_QUERY = (0, 2, 4)
 _SHOTS = (1, 3)
 _SCALES = (0.5, 1, 2)
 _SIZES = (64, 1024)
-
-
-class Ablation(StrEnum):
-    """What is varied, all else being equal."""
-
-    AUGMENTATIONS = "augmentations"
-    METRIC = "metric"
-    STRATEGY = "strategy"
-    SEARCH = "search"
-    SHOTS = "shots"
-    IMAGE_SIZE = "image-size"
-    MODEL = "model"
 
 
 _OF_THE_PIPELINE = (Ablation.STRATEGY, Ablation.SEARCH)
