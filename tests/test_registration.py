@@ -98,3 +98,12 @@ def test_a_structure_out_of_the_frame_is_left_where_it_was():
     whole = register(support[None], support[None])
     nothing = torch.zeros_like(organ)[None]
     assert torch.equal(refine(support, support[None], nothing, whole), whole)
+
+
+def test_what_is_shifted_in_from_outside_is_not_the_middle_of_the_support():
+    support, organ = discs((64, 64))
+    query, _ = discs((76, 72))
+    whole = register(query[None], support[None])
+    carried = warp(organ[None, None], refine(query, support[None], organ[None], whole))[0, 0]
+    carried[16:112, 16:112] = 0
+    assert carried.max() == 0

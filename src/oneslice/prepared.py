@@ -65,7 +65,8 @@ def prepare(
     pool = SupportPool(slices, pool_size, settings.policy, settings.seed)
     encoded = EncodedFrames(engine, pool, settings.feature_budget, clock)
     matcher = Matcher(descriptor, encoded, pool.eligible())
-    prompter: Prompter = PoolPrompter(engine, pool, encoded)
-    if settings.search is Search.REGISTER:
-        prompter = RegisteringPrompter(engine, pool)
+    registering = settings.search is Search.REGISTER
+    prompter: Prompter = (
+        RegisteringPrompter(engine, pool) if registering else PoolPrompter(engine, pool, encoded)
+    )
     return PreparedSupports(supports, structures, pool, matcher, prompter, directions)

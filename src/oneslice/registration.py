@@ -73,11 +73,10 @@ def refine(query: Tensor, support: Tensor, masks: Tensor, grid: Tensor) -> Tenso
         )
         zero = torch.zeros_like(shift[:, :1])
         moved_by = torch.cat([-2 * shift / _FINE, *[zero] * 4], 1)
-        weight = _sample(near, _affine_grid(moved_by, _FINE))
         base = _affine_grid(moved_by, _FINE)
-        field = _descend_field(fixed, moving, base, weight, _LOCAL_STEPS)
+        field = _descend_field(fixed, moving, base, _sample(near, base), _LOCAL_STEPS)
         local = _affine_grid(moved_by, query.shape[-1]) + _to_grid(field, query.shape[-1])
-        found = warp(grid.permute(0, 3, 1, 2), local).permute(0, 2, 3, 1)
+        found = _sample(grid.permute(0, 3, 1, 2), local).permute(0, 2, 3, 1)
         inside = near.flatten(1).any(1)[:, None, None, None]
         return torch.where(inside, found, grid)
 
