@@ -8,7 +8,7 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 from oneslice.sam2.engine import Behaviour, Engine
 from oneslice.sam2.meta_config import meta_config
 from oneslice.sam2.state import Features, Remembered
-from tests.sam2.meta_reference import meta_video_predictor, randomize
+from tests.sam2.meta_reference import meta_state, meta_video_predictor, randomize
 
 
 def official_model(size: int, seed: int = 0) -> Sam2VideoModel:
@@ -66,23 +66,6 @@ def run_meta(predictor, images: torch.Tensor, mask: torch.Tensor, tmp_path) -> t
         pass
     outputs = state["output_dict_per_obj"][0]["non_cond_frame_outputs"]
     return torch.stack([outputs[t]["pred_masks"][0, 0] for t in range(1, len(images))])
-
-
-def meta_state(predictor, images: torch.Tensor):
-    """Meta's inference state for frames in memory (its own constructor only reads files)."""
-    from collections import OrderedDict
-
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-    keyed = ("point_inputs_per_obj", "mask_inputs_per_obj", "output_dict_per_obj")
-    state = {name: {} for name in (*keyed, "temp_output_dict_per_obj", "frames_tracked_per_obj")}
-    state |= {"images": (images - mean) / std, "num_frames": len(images), "obj_ids": []}
-    state |= {"offload_video_to_cpu": False, "offload_state_to_cpu": False}
-    state |= {"video_height": images.shape[-2], "video_width": images.shape[-1]}
-    state |= {"device": torch.device("cpu"), "storage_device": torch.device("cpu")}
-    state |= {"cached_features": {}, "constants": {}}
-    state |= {"obj_id_to_idx": OrderedDict(), "obj_idx_to_id": OrderedDict()}
-    return state
 
 
 @pytest.mark.parametrize("size", [128, 256])

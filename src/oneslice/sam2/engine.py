@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.sam2.attention import MemoryAttention
+from oneslice.sam2.encoder import ImageEncoder
 from oneslice.sam2.state import ABSENT, Features, Memory, Prediction, Remembered
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Engine:
     @torch.inference_mode()
     def _prepare_constants(self) -> None:
         model = self._model
+        self._encoder, self._attention = ImageEncoder(model), MemoryAttention(model)
         self._mean = torch.tensor(_MEAN, device=self.device).view(3, 1, 1)
         self._std = torch.tensor(_STD, device=self.device).view(3, 1, 1)
         self._image_position = model.get_image_wide_positional_embeddings()
@@ -75,9 +78,6 @@ class Engine:
         shape = torch.Size((1, model.mem_dim, *self._grid))
         position = model.memory_encoder.position_encoding(shape, self.device, torch.float32)
         self._memory_position = position[0].flatten(1).T  # (HW, D)
-        shape = torch.Size((1, model.hidden_dim, *self._grid))
-        position = model.vision_encoder.neck.position_encoding(shape, self.device, torch.float32)
-        self._top_position = position[0].flatten(1).T  # (HW, C)
 
     @property
     def max_distance(self) -> int:
@@ -92,13 +92,7 @@ class Engine:
 
     def _encode(self, images: Tensor) -> Features:
         pixels = (images.expand(-1, 3, -1, -1) - self._mean) / self._std
-        output = self._model.get_image_features(pixels, return_dict=True)
-        fine, middle, top = output.fpn_hidden_states  # each (positions, N, channels)
-        return Features(top.transpose(0, 1), self._as_map(middle, 1), self._as_map(fine, 0))
-
-    def _as_map(self, flat: Tensor, level: int) -> Tensor:
-        height, width = self._model.backbone_feature_sizes[level]
-        return flat.permute(1, 2, 0).reshape(flat.shape[1], -1, height, width)
+        return self._encoder(pixels)
 
     @torch.inference_mode()
     def remember(self, features: Features, masks: Tensor) -> Memory:
@@ -194,23 +188,25 @@ class Engine:
             frames: length of the video that the frames belong to; it scales the distances of
                 object pointers (2: the paper's pair of support and query).
         """
+        images = torch.as_tensor(index)
+        unique, place = torch.unique(images, return_inverse=True)
+        started = self._attention.start(features.select(unique).top)
         parts = []
         for pairs in torch.arange(len(index)).split(self.batch):
-            images = torch.as_tensor(index)[pairs]
             near = [Remembered(r.memory.select(pairs), r.distance, r.prompted) for r in context]
-            parts.append(self._segment(features, images, near, frames))
+            chosen = features.select(images[pairs])
+            parts.append(self._segment(chosen, started[place[pairs]], near, frames))
         return parts[0] if len(parts) == 1 else Prediction.stack(parts)
 
     def _segment(
-        self, features: Features, index: Tensor, context: Sequence[Remembered], frames: int
+        self, features: Features, started: Tensor, context: Sequence[Remembered], frames: int
     ) -> Prediction:
-        unique, pair_image = torch.unique(index, return_inverse=True)
-        images = features.select(unique)
-        conditioned = self._attend(images.top, pair_image.to(self.device), context, frames)
+        values, keys, pointers = self._memory_bank(context, frames)
+        conditioned = self._attention(started, keys, values, pointers)
         logits, iou, tokens, score = self._decode(
-            self._top_map(conditioned), images.select(pair_image), self._no_mask, multimask=True
+            self._top_map(conditioned), features, self._no_mask, multimask=True
         )
-        pairs, best = torch.arange(len(index)), iou.argmax(-1)
+        pairs, best = torch.arange(len(iou)), iou.argmax(-1)
         visible = score > 0
         return Prediction(
             torch.where(visible[:, None, None], logits[pairs, best], ABSENT).float(),
@@ -218,32 +214,6 @@ class Engine:
             score.float(),
             self._pointer(tokens[pairs, best], visible),
         )
-
-    def _attend(
-        self, top: Tensor, pair_image: Tensor, context: Sequence[Remembered], frames: int
-    ) -> Tensor:
-        """Memory attention; the first self-attention sees no memory and is shared by all pairs."""
-        attention = self._model.memory_attention
-        values, keys, pointers = self._memory_bank(context, frames)
-        x = (top + 0.1 * self._top_position)[:, None]  # (N, 1, HW, C)
-        rope = attention.rotary_emb(x, attention.position_ids)
-        for number, layer in enumerate(attention.layers):
-            y = layer.layer_norm1(x)
-            x = x + layer.self_attn(query=y, key=y, value=y, position_embeddings=rope)[0]
-            if number == 0:
-                x = x[pair_image]
-            x = (
-                x
-                + layer.cross_attn_image(
-                    query=layer.layer_norm2(x),
-                    key=keys[:, None],
-                    value=values[:, None],
-                    position_embeddings=rope,
-                    num_k_exclude_rope=pointers,
-                )[0]
-            )
-            x = x + layer.linear2(layer.activation(layer.linear1(layer.layer_norm3(x))))
-        return attention.layer_norm(x)[:, 0]
 
     def _memory_bank(
         self, context: Sequence[Remembered], frames: int

@@ -1,0 +1,51 @@
+"""The two operations that take nearly all the time on a CPU: linear layers and attention.
+
+PyTorch has two libraries for products of float32 matrices. By itself it takes MKL; oneDNN was
+twice as fast on an AMD processor with AVX-512 (docs/performance.md), and adds the bias and applies
+the activation on the way. Both are float32: the results differ by rounding only.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.activations import ACT2FN
+
+_ONEDNN = torch.backends.mkldnn.is_available()  # not on every platform
+_FUSED = ("none", "gelu", "relu")  # activations that oneDNN applies on the way
+_ROWS = 512  # queries that attend at once, which bounds the memory
+_FEW = 128  # queries up to which one product of many small matrices is faster
+
+
+def linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str = "none"
+) -> Tensor:
+    """A linear layer and the activation after it, by its name in transformers."""
+    if _ONEDNN and x.device.type == "cpu" and activation in _FUSED:
+        fused: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "none")
+        return fused
+    y = F.linear(x, weight, bias)
+    return y if activation == "none" else ACT2FN[activation](y)
+
+
+def apply(layer: torch.nn.Linear, x: Tensor, activation: str = "none") -> Tensor:
+    """A layer, and the activation after it."""
+    return linear(x, layer.weight, layer.bias, activation)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Softmax attention (B, L, E) of queries (B, L, D), keys (B, S, D) and values (B, S, E)."""
+    if query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, scale=scale)
+    # of a strided view oneDNN makes the product without its fast kernels
+    query, key, value = (query * scale).contiguous(), key.contiguous(), value.contiguous()
+    if query.shape[1] <= _FEW:
+        return torch.bmm(torch.bmm(query, key.transpose(1, 2)).softmax(-1), value)
+    return torch.stack([_attend(*each) for each in zip(query, key, value, strict=True)])
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    columns = value.T.contiguous()
+    rows = query.split(_ROWS)
+    return torch.cat([linear(linear(part, key).softmax(-1), columns) for part in rows])
