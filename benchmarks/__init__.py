@@ -1,0 +1,1 @@
+"""Speed and memory of oneslice, beside Meta's predictor and transformers: ``make bench``."""

@@ -1,0 +1,90 @@
+"""oneslice beside the reference way, and beside the encoder alone.
+
+A run of oneslice is paused at some of its slices, and there one pair of each peer is timed: all see
+the same machine in the same minutes. A peer's whole time is the median of its pairs times the
+number of pairs, because each pair costs the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks import phantom
+from benchmarks.peers import Peers
+from benchmarks.timing import Seconds, median, now, timed
+from oneslice import Segmenter, Settings
+from oneslice.pool import Augmentations
+
+GOALS = {1: 1.9, 4: 4.0, 13: 7.0}  # times faster than both peers, by structures
+FLOOR_GOAL = 1.25
+
+
+@dataclass(frozen=True)
+class Task:
+    """One cell of the grid."""
+
+    size: int
+    slices: int
+    structures: int
+    threads: int
+    augmentations: int = 16
+    probed: int = 6  # pairs of each peer that are timed
+
+    @property
+    def pairs(self) -> int:
+        return self.slices * self.structures
+
+    @property
+    def images(self) -> int:
+        """What must be encoded: every slice and every support it is compared with."""
+        return self.slices + self.augmentations + 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a task took: oneslice in all, and the medians of the probes."""
+
+    task: Task
+    ours: Seconds
+    probes: dict[str, Seconds]
+
+    def peer(self, name: str) -> Seconds:
+        """The whole task by a peer, from the median of its pairs."""
+        return self.probes[name] * self.task.pairs
+
+    def floor(self, encoder: str) -> Seconds:
+        """The encoder alone, for all images that must be encoded."""
+        return self.probes[encoder] * self.task.images
+
+
+def compare(task: Task, peers: Peers, segmenter: Segmenter) -> Comparison:
+    """Run oneslice on a phantom, and the probes in between."""
+    torch.set_num_threads(task.threads)
+    probes: dict[str, list[Seconds]] = defaultdict(list)
+    paused = Seconds()
+    every = max(1, task.slices // task.probed)
+
+    def probe(done: int, total: int) -> None:
+        nonlocal paused
+        if done % every == 0:
+            before = now()
+            for name, work in peers.probes.items():
+                probes[name].append(timed(work))
+            paused += now() - before
+
+    scan, _ = phantom.scan(task.slices, task.structures, seed=2)
+    support = phantom.labelled(task.slices, task.structures)
+    whole = timed(lambda: segmenter.segment(scan, support, progress=probe))
+    medians = {name: median(times) for name, times in probes.items()}
+    return Comparison(task, whole - paused, medians)
+
+
+def like_for_like(peers: Peers, task: Task) -> Segmenter:
+    """oneslice set to the peers' method: matched augmentations, each slice by itself."""
+    settings = Settings(
+        search="pool", strategy="pairwise", augmentations=Augmentations(task.augmentations)
+    )
+    return Segmenter(peers.weights, "cpu", settings, image_size=task.size)

@@ -1,0 +1,43 @@
+"""The benchmark runs; how fast is not asserted."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from oneslice.sam2.checkpoints import load_model
+from oneslice.sam2.engine import Engine
+from oneslice.sam2.state import Remembered
+from tests.sam2.meta_reference import require_meta
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_prints_every_table_and_draws_the_growth(tmp_path, capsys):
+    require_meta()
+    from benchmarks.__main__ import main
+
+    main(["--smoke", "--plot", str(tmp_path / "growth.png")])
+    printed = capsys.readouterr().out
+    for title in ("Speed", "The encoder alone", "Peak memory", "Growth with structures"):
+        assert f"### {title}" in printed
+    assert "| 64 | 2 x 1 | 1 |" in printed
+    assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_oneslice_gives_what_metas_peer_gives(tmp_path):
+    require_meta()
+    from benchmarks.peers import Peers
+
+    peers = Peers(128, tmp_path)
+    engine = Engine(load_model(peers.weights, image_size=128)[0])
+    features = engine.encode(peers.images)
+    memory = engine.remember(features.select([0]), peers.mask[None])
+    logits = engine.segment(features, [1], [Remembered(memory, 1, prompted=True)]).logits
+    ours = F.interpolate(logits[None], (128, 128), mode="bilinear", align_corners=False)[0, 0]
+    assert torch.allclose(ours, peers.meta_pair(), atol=1e-4)
+    assert peers.transformers_pair().isfinite().all()
