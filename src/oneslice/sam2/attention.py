@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from oneslice.errors import ModelError
-from oneslice.sam2.kernels import apply, attend
+from oneslice.sam2.kernels import apply, attend, feed_forward
 
 if TYPE_CHECKING:
     from transformers import Sam2VideoModel
@@ -60,8 +60,8 @@ class MemoryAttention:
             if number > 0:
                 x = self._self_attention(layer, x)
             x = self._cross_attention(layer, x, keys, values, pointers)
-            hidden = apply(layer.linear1, layer.layer_norm3(x), self._activation)
-            x = x + apply(layer.linear2, hidden)
+            y = layer.layer_norm3(x)
+            x = x + feed_forward(layer.linear1, layer.linear2, y, self._activation)
         return self._norm(x)
 
     def _self_attention(self, layer: Any, x: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers.models.sam2.modeling_sam2 import do_pool, window_partition, window_unpartition
 
 from oneslice.errors import ModelError
-from oneslice.sam2.kernels import apply, attend, linear
+from oneslice.sam2.kernels import POSITIONS, apply, attend, feed_forward, linear, pointwise
 from oneslice.sam2.state import Features
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ class ImageEncoder:
         self._backbone = model.vision_encoder.backbone
         self._position = self._backbone._get_pos_embed(model.backbone_feature_sizes[0])
         coarsest, coarse, middle, fine = neck.convs
-        self._coarsest, self._coarse = _linear(coarsest), _linear(coarse)
-        self._middle = _joined(_linear(middle), _linear(decoder.conv_s1))
-        self._fine = _joined(_linear(fine), _linear(decoder.conv_s0))
+        self._coarsest, self._coarse = pointwise(coarsest), pointwise(coarse)
+        self._middle = _joined(pointwise(middle), pointwise(decoder.conv_s1))
+        self._fine = _joined(pointwise(fine), pointwise(decoder.conv_s0))
 
     def __call__(self, images: Tensor) -> Features:
         """What memory attention and the mask decoder read."""
@@ -60,15 +61,10 @@ class ImageEncoder:
         x = self._backbone.patch_embed(images) + self._position
         ends = []
         for number, block in enumerate(self._backbone.blocks):
-            x = _block(block, x)
+            x = _block(block, x, self._backbone.config.hidden_act)
             if number in self._backbone.stage_ends:
                 ends.append(x)
         return ends
-
-
-def _linear(conv: Any) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a 1x1 convolution as those of a linear layer."""
-    return conv.weight.flatten(1), conv.bias
 
 
 def _joined(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -76,33 +72,36 @@ def _joined(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> tupl
     return second[0] @ first[0], second[0] @ first[1] + second[1]
 
 
-def _block(block: Any, x: Tensor) -> Tensor:
+def _block(block: Any, x: Tensor, activation: str) -> Tensor:
     normed = block.layer_norm1(x)
     if block.dim != block.dim_out:
         x = do_pool(apply(block.proj, normed), block.query_stride)
     x = x + _attention(block.attn, normed, block.window_size)
-    hidden = apply(block.mlp.proj_in, block.layer_norm2(x), "gelu")
-    return x + apply(block.mlp.proj_out, hidden)
+    y = block.layer_norm2(x)
+    return x + feed_forward(block.mlp.proj_in, block.mlp.proj_out, y, activation)
 
 
 def _attention(attention: Any, x: Tensor, window: int) -> Tensor:
     """Attention within windows (0: the whole image), with pooled queries where stages change."""
     _, height, width, _ = x.shape
-    windows, padded = window_partition(x, window or height)
+    side = window or height
+    windows, padded = window_partition(x, side)
+    together = max(1, POSITIONS // side**2)
+    mixed = torch.cat([_mix(attention, part) for part in windows.split(together)])
+    stride = side // mixed.shape[1]
+    sides = tuple(n // stride for n in padded)
+    whole = window_unpartition(mixed, side // stride, sides, (height // stride, width // stride))
+    return apply(attention.proj, whole)
+
+
+def _mix(attention: Any, windows: Tensor) -> Tensor:
+    """Windows (B, h, w, C) after attention, before their projection."""
     query, key, value = apply(attention.qkv, windows).chunk(3, -1)
     query = do_pool(query, attention.query_stride)
-    rows, columns = query.shape[1:3]
-    query, key, value = (
-        _split_heads(t, attention.num_attention_heads) for t in (query, key, value)
-    )
-    mixed = attend(query, key, value, attention.scale)
-    heads = mixed.unflatten(0, (len(windows), -1)).transpose(1, 2)
-    mixed = heads.reshape(len(windows), rows, columns, -1)
-    stride = windows.shape[1] // rows
-    whole = window_unpartition(
-        mixed, rows, tuple(n // stride for n in padded), (height // stride, width // stride)
-    )
-    return apply(attention.proj, whole)
+    heads = attention.num_attention_heads
+    q, k, v = (_split_heads(t, heads) for t in (query, key, value))
+    mixed = attend(q, k, v, attention.scale)
+    return mixed.unflatten(0, (-1, heads)).transpose(1, 2).reshape(query.shape)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from oneslice.sam2.attention import MemoryAttention
 from oneslice.sam2.encoder import ImageEncoder
+from oneslice.sam2.memory import MemoryEncoder
 from oneslice.sam2.state import ABSENT, Features, Memory, Prediction, Remembered
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Engine:
     def _prepare_constants(self) -> None:
         model = self._model
         self._encoder, self._attention = ImageEncoder(model), MemoryAttention(model)
+        self._memory_encoder = MemoryEncoder(model)
         self._mean = torch.tensor(_MEAN, device=self.device).view(3, 1, 1)
         self._std = torch.tensor(_STD, device=self.device).view(3, 1, 1)
         self._image_position = model.get_image_wide_positional_embeddings()
@@ -131,11 +133,11 @@ class Engine:
         if list(masks.shape[-2:]) != size:
             masks = self._resize(masks, size, antialias=True)
         scaled = masks * config.sigmoid_scale_for_mem_enc + config.sigmoid_bias_for_mem_enc
-        memory, _ = model.memory_encoder(self._top_map(features.top), scaled)
+        memory = self._memory_encoder(features.top, scaled)
         if model.occlusion_spatial_embedding_parameter is not None:
-            absent = (~present).float()[:, None, None, None]
-            memory = memory + absent * model.occlusion_spatial_embedding_parameter[..., None, None]
-        return memory.flatten(2).transpose(1, 2).to(torch.bfloat16)
+            absent = (~present).float()[:, None, None]
+            memory = memory + absent * model.occlusion_spatial_embedding_parameter
+        return memory.to(torch.bfloat16)
 
     def _top_map(self, top: Tensor) -> Tensor:
         return top.transpose(1, 2).reshape(len(top), -1, *self._grid)

@@ -14,6 +14,7 @@ from transformers.activations import ACT2FN
 
 _ONEDNN = torch.backends.mkldnn.is_available()  # not on every platform
 _FUSED = ("none", "gelu", "relu")  # activations that oneDNN applies on the way
+POSITIONS = 4096  # that go through a block's layers at once: what lies between stays in the cache
 _ROWS = 512  # queries that attend at once, which bounds the memory
 _FEW = 128  # queries up to which one product of many small matrices is faster
 
@@ -32,6 +33,21 @@ def linear(
 def apply(layer: torch.nn.Linear, x: Tensor, activation: str = "none") -> Tensor:
     """A layer, and the activation after it."""
     return linear(x, layer.weight, layer.bias, activation)
+
+
+def pointwise(conv: torch.nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a 1x1 convolution as those of a linear layer over the last axis."""
+    assert conv.bias is not None
+    return conv.weight.flatten(1), conv.bias
+
+
+def feed_forward(
+    first: torch.nn.Linear, second: torch.nn.Linear, x: Tensor, activation: str
+) -> Tensor:
+    """Two layers with an activation in between, for positions (B, ..., C)."""
+    rows = x.flatten(0, -2)
+    parts = [apply(second, apply(first, part, activation)) for part in rows.split(POSITIONS)]
+    return torch.cat(parts).reshape(x.shape)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
