@@ -7,6 +7,10 @@ the activation on the way. Both are float32: the results differ by rounding only
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,8 +19,8 @@ from transformers.activations import ACT2FN
 _ONEDNN = torch.backends.mkldnn.is_available()  # not on every platform
 _FUSED = ("none", "gelu", "relu")  # activations that oneDNN applies on the way
 POSITIONS = 4096  # that go through a block's layers at once: what lies between stays in the cache
-_ROWS = 512  # queries that attend at once, which bounds the memory
-_FEW = 128  # queries up to which one product of many small matrices is faster
+_ROWS = 512  # queries that attend at once
+_SCORES = 2**21  # attention scores at once, as far as the rows allow
 
 
 def linear(
@@ -54,14 +58,36 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Softmax attention (B, L, E) of queries (B, L, D), keys (B, S, D) and values (B, S, E)."""
     if query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value, scale=scale)
-    # of a strided view oneDNN makes the product without its fast kernels
-    query, key, value = (query * scale).contiguous(), key.contiguous(), value.contiguous()
-    if query.shape[1] <= _FEW:
-        return torch.bmm(torch.bmm(query, key.transpose(1, 2)).softmax(-1), value)
-    return torch.stack([_attend(*each) for each in zip(query, key, value, strict=True)])
+    together = max(1, _SCORES // (min(query.shape[1], _ROWS) * key.shape[1]))
+    parts = zip(*(x.split(together) for x in (query * scale, key, value)), strict=True)
+    with _onednn_products():
+        return torch.cat([_attend(*part) for part in parts])
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    columns = value.T.contiguous()
-    rows = query.split(_ROWS)
-    return torch.cat([linear(linear(part, key).softmax(-1), columns) for part in rows])
+    keys, rows = key.transpose(1, 2), query.split(_ROWS, 1)
+    return torch.cat([torch.bmm(torch.bmm(part, keys).softmax(-1), value) for part in rows], 1)
+
+
+@contextmanager
+def _onednn_products() -> Iterator[None]:
+    """Products of many matrices go to oneDNN, too.
+
+    PyTorch hands them over once they may be rounded to bfloat16. oneDNN does not make use of that
+    on a processor without AMX; on one with AMX nothing is changed.
+    """
+    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16" if _KEEPS_FLOAT32 else before
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+def _keeps_float32() -> bool:
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_f") and not found.get("amx_tile"))
+
+
+_KEEPS_FLOAT32 = _keeps_float32()
