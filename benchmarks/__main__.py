@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import growth, memory, tables
@@ -22,68 +22,78 @@ class Plan:
     """What is measured.
 
     Args:
-        grid: by size of the input, the numbers of structures.
-        slices: of each scan in the grid.
+        sizes: of the network's input.
+        structures: numbers of them.
         threads: how many, one after the other.
+        slices: of each scan.
         probed: pairs of each peer that are timed in a run.
         memory: slices, augmentations and budget of each run.
         axes: values along each axis of the growth.
-        sizes: of the input along the last axis.
-        sized_slices: slices on that axis.
+        input_sizes: of the input along the last axis.
     """
 
-    grid: dict[int, tuple[int, ...]]
+    sizes: Sequence[int]
+    structures: Sequence[int]
+    threads: Sequence[int]
     slices: int
-    threads: tuple[int, ...]
     probed: int
-    memory: tuple[tuple[int, int, int], ...]
-    axes: dict[str, tuple[int, ...]]
-    sizes: tuple[int, ...]
-    sized_slices: int
+    memory: Sequence[tuple[int, int, int]]
+    axes: Mapping[str, Sequence[int]]
+    input_sizes: Sequence[int]
 
 
-_MEMORY = ((60, 16, 64), (600, 16, 64), (60, 256, 64), (60, 16, 1024), (600, 16, 1024))
-_AXES = {
-    "slices": (10, 20, 40, 80, 160, 320, 640),
-    "structures": (1, 2, 4, 8, 16, 32),
-    "augmentations": (1, 4, 16, 64, 256),
-}
-_THREADS = tuple(sorted({1, all_threads()}))
-DEFAULT = Plan({256: (1, 4, 13), 512: (1, 4, 13)}, 30, (1,), 6, _MEMORY, _AXES, (256, 512, 1024), 2)
-FULL = Plan(
-    {256: (1, 4, 13), 512: (1, 4, 13), 1024: (1, 4, 13)},
-    30, _THREADS, 6, _MEMORY, _AXES, (256, 512, 768, 1024), 5,
-)  # fmt: skip
-SMOKE = Plan({64: (1,)}, 2, (1,), 1, ((2, 1, 64),), {"structures": (1, 2)}, (64,), 1)
+DEFAULT = Plan(
+    sizes=(256, 512),
+    structures=(1, 4, 13),
+    threads=(1,),
+    slices=30,
+    probed=6,
+    memory=((60, 16, 64), (600, 16, 64), (60, 256, 64), (60, 16, 1024), (600, 16, 1024)),
+    axes={
+        "slices": (10, 20, 40, 80, 160, 320, 640),
+        "structures": (1, 2, 4, 8, 16, 32),
+        "augmentations": (1, 4, 16, 64, 256),
+    },
+    input_sizes=(256, 512, 1024),
+)
+FULL = replace(DEFAULT, sizes=(256, 512, 1024), threads=tuple(sorted({1, all_threads()})))
+SMOKE = Plan((64,), (1,), (1,), 2, 1, ((2, 1, 64),), {"structures": (1, 2)}, (64,))
+PARTS = ("speed", "memory", "growth")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    plan = FULL if options.full else SMOKE if options.smoke else DEFAULT
+    given = {n: getattr(options, n) for n in ("sizes", "structures", "threads")}
+    plan = replace(plan, **{name: values for name, values in given.items() if values})
+    print(f"{machine()}\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if "speed" in options.parts:
+            _speed(plan, Path(folder))
+        if "memory" in options.parts:
+            peaks = [(*numbers, memory.peak(*numbers)) for numbers in plan.memory]
+            _show("Peak memory of a process, mini", tables.memory(peaks))
+        if "growth" in options.parts:
+            _growth(plan, Path(folder), options.plot)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     scope = parser.add_mutually_exclusive_group()
     scope.add_argument("--full", action="store_true", help="1024 px and all threads too: hours")
     scope.add_argument("--smoke", action="store_true", help="only see whether it runs: seconds")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    for name in ("sizes", "structures", "threads"):
+        parser.add_argument(f"--{name}", nargs="+", type=int, help="instead of the plan's")
     parser.add_argument("--plot", type=Path, default=Path("docs/images/growth.png"))
-    options = parser.parse_args(arguments)
-    plan = FULL if options.full else SMOKE if options.smoke else DEFAULT
-    print(f"{machine()}\n", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        curves = _measure(plan, Path(folder))
-    growth.plot(curves, options.plot)
-    print(f"![growth]({options.plot})")
+    return parser
 
 
-def _measure(plan: Plan, folder: Path) -> list[growth.Curve]:
-    results = [result for size in plan.grid for result in _grid(plan, size, folder)]
+def _speed(plan: Plan, folder: Path) -> None:
+    results = [result for size in plan.sizes for result in _grid(plan, size, folder)]
     _show("Speed: oneslice beside the reference way (CPU s / wall s)", tables.speed(results))
-    single = [result for result in results if result.task.threads == 1]
-    _show("The encoder alone, CPU s, one thread", tables.floor(single))
-    peaks = [(*numbers, memory.peak(*numbers)) for numbers in plan.memory]
-    _show("Peak memory of a process, mini", tables.memory(peaks))
-    curves = [growth.along(axis, values) for axis, values in plan.axes.items()]
-    curves.append(growth.along_sizes(folder / Peers.WEIGHTS, plan.sizes, plan.sized_slices))
-    for curve in curves:
-        _show(f"Growth with {curve.axis} ({curve.model}, one thread)", tables.growth(curve))
-    return curves
+    if single := [result for result in results if result.task.threads == 1]:
+        _show("The encoder alone, CPU s, one thread", tables.floor(single))
 
 
 def _grid(plan: Plan, size: int, folder: Path) -> list[Comparison]:
@@ -91,9 +101,19 @@ def _grid(plan: Plan, size: int, folder: Path) -> list[Comparison]:
     tasks = [
         Task(size, plan.slices, structures, threads, probed=plan.probed)
         for threads in plan.threads
-        for structures in plan.grid[size]
+        for structures in plan.structures
     ]
     return [compare(task, peers, like_for_like(peers, task)) for task in tasks]
+
+
+def _growth(plan: Plan, folder: Path, picture: Path) -> None:
+    curves = [growth.along(axis, values) for axis, values in plan.axes.items()]
+    weights = Peers(plan.input_sizes[0], folder).weights
+    curves.append(growth.along_sizes(weights, plan.input_sizes))
+    for curve in curves:
+        _show(f"Growth with {curve.axis} ({curve.model}, one thread)", tables.growth(curve))
+    growth.plot(curves, picture)
+    print(f"![growth]({picture})")
 
 
 def _show(title: str, table: str) -> None:

@@ -19,6 +19,7 @@ from oneslice.pool import Augmentations
 
 MINI_SIZE = 128
 SLICES, STRUCTURES, AUGMENTATIONS = 20, 2, 8  # of the axes that are not varied
+FEW = 2  # slices and augmentations where the size of the input is varied
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ def along(axis: str, values: Iterable[int]) -> Curve:
     return Curve(axis, f"mini at {MINI_SIZE} px", points)
 
 
-def along_sizes(weights: Path, sizes: Iterable[int], slices: int) -> Curve:
+def along_sizes(weights: Path, sizes: Iterable[int]) -> Curve:
     """Runs of hiera-tiny with the size of its input varied."""
     torch.set_num_threads(1)
     points = {}
     for size in sizes:
-        points[size] = _run(_segmenter(weights, size, 2), slices, STRUCTURES)
-    return Curve("input size", f"hiera-tiny, {slices} slices", points)
+        points[size] = _run(_segmenter(weights, size, FEW), FEW, STRUCTURES)
+    return Curve("input size", f"hiera-tiny, {FEW} slices", points)
 
 
 def _segmenter(model: str | Path, size: int, augmentations: int) -> Segmenter:

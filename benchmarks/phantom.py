@@ -1,4 +1,4 @@
-"""A scan of any size with any number of structures: bright balls in a gray body."""
+"""A scan of any size with any number of structures: bright spindles in a gray body."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def scan(slices: int, structures: int, seed: int, side: int = 96) -> tuple[Volum
     rng = np.random.default_rng(seed)
     rows = ceil(structures**0.5)
     step = side / rows
-    y, x = np.mgrid[:side, :side].astype(np.float32)
+    y, x, z = np.mgrid[:side, :side, :slices].astype(np.float32)
     image = np.full((side, side, slices), 0.3, np.float32)
     labels = np.zeros(image.shape, np.uint8)
     for number in range(structures):
         row, column = (np.array(divmod(number, rows)) + 0.5) * step + rng.uniform(-1, 1, 2)
-        radius = step * rng.uniform(0.25, 0.4)
+        radius = step * (0.25 + 0.15 * np.sin(z / slices * np.pi))
         inside = (y - row) ** 2 + (x - column) ** 2 < radius**2
         labels[inside], image[inside] = number + 1, 0.5 + 0.5 * number / structures
     image += rng.normal(0, 0.02, image.shape).astype(np.float32)

@@ -27,6 +27,7 @@ def noise(*shape: int) -> torch.Tensor:
 @pytest.fixture(params=[True, False], ids=["onednn", "plain"])
 def onednn(request, monkeypatch):
     monkeypatch.setattr(kernels, "_ONEDNN", request.param and kernels._ONEDNN)
+    monkeypatch.setattr(kernels, "_KEEPS_FLOAT32", request.param and kernels._KEEPS_FLOAT32)
 
 
 @pytest.mark.usefixtures("onednn")
@@ -47,6 +48,20 @@ def test_attention_equals_pytorchs(queries):
     ours = kernels.attend(query, key, value, 0.2)
     theirs = F.scaled_dot_product_attention(query, key, value, scale=0.2)
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_attention_leaves_the_precision_as_it_was():
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    kernels.attend(noise(1, 8, 16), noise(1, 8, 16), noise(1, 8, 16), 0.25)
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+
+
+def test_attention_in_pieces_equals_attention_at_once(monkeypatch):
+    query, key, value = noise(6, 40, 16), noise(6, 50, 16), noise(6, 50, 16)
+    whole = kernels.attend(query, key, value, 0.25)
+    monkeypatch.setattr(kernels, "_ROWS", 7)
+    monkeypatch.setattr(kernels, "_SCORES", 800)
+    assert torch.allclose(kernels.attend(query, key, value, 0.25), whole, atol=1e-6)
 
 
 def test_attention_takes_views():

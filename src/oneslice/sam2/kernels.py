@@ -74,11 +74,14 @@ def _onednn_products() -> Iterator[None]:
     """Products of many matrices go to oneDNN, too.
 
     PyTorch hands them over once they may be rounded to bfloat16. oneDNN does not make use of that
-    on a processor without AMX; on one with AMX nothing is changed.
+    on a processor without AMX; on any other nothing is changed.
     """
+    if not _KEEPS_FLOAT32:
+        yield
+        return
     matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16" if _KEEPS_FLOAT32 else before
+    matmul.fp32_precision = "bf16"
     try:
         yield
     finally:
@@ -86,8 +89,10 @@ def _onednn_products() -> Iterator[None]:
 
 
 def _keeps_float32() -> bool:
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("avx512_f") and not found.get("amx_tile"))
+    """Whether the permission exists in this PyTorch, and is not made use of by this processor."""
+    found = getattr(torch.cpu, "get_capabilities", dict)()
+    safe = found.get("avx512_f") and not found.get("amx_tile")
+    return bool(safe and hasattr(torch.backends.mkldnn, "matmul"))
 
 
 _KEEPS_FLOAT32 = _keeps_float32()
