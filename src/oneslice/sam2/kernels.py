@@ -90,7 +90,7 @@ def _onednn_products() -> Iterator[None]:
 
 def _keeps_float32() -> bool:
     """Whether the permission exists in this PyTorch, and is not made use of by this processor."""
-    found = getattr(torch.cpu, "get_capabilities", dict)()
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     safe = found.get("avx512_f") and not found.get("amx_tile")
     return bool(safe and hasattr(torch.backends.mkldnn, "matmul"))
 
