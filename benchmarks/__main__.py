@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import growth, memory, tables
+from benchmarks import growth, levers, memory, tables
 from benchmarks.compare import Comparison, Task, compare, like_for_like
 from benchmarks.peers import Peers
 from benchmarks.timing import all_threads, machine
@@ -58,7 +58,7 @@ DEFAULT = Plan(
 )
 FULL = replace(DEFAULT, sizes=(256, 512, 1024), threads=tuple(sorted({1, all_threads()})))
 SMOKE = Plan((64,), (1,), (1,), 2, 1, ((2, 1, 64),), {"structures": (1, 2)}, (64,))
-PARTS = ("speed", "memory", "growth")
+PARTS = ("speed", "levers", "memory", "growth")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if "speed" in options.parts:
             _speed(plan, Path(folder))
+        if "levers" in options.parts:
+            _levers(plan, Path(folder))
         if "memory" in options.parts:
             peaks = [(*numbers, memory.peak(*numbers)) for numbers in plan.memory]
             _show("Peak memory of a process, mini", tables.memory(peaks))
@@ -104,6 +106,12 @@ def _grid(plan: Plan, size: int, folder: Path) -> list[Comparison]:
         for structures in plan.structures
     ]
     return [compare(task, peers, like_for_like(peers, task)) for task in tasks]
+
+
+def _levers(plan: Plan, folder: Path) -> None:
+    for size in plan.sizes:
+        taken = levers.levers(Peers(size, folder), plan.probed)
+        _show(f"Levers at {size} px, hiera-tiny", tables.levers(taken))
 
 
 def _growth(plan: Plan, folder: Path, picture: Path) -> None:

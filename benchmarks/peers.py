@@ -34,7 +34,7 @@ class Peers:
         self.weights = folder / self.WEIGHTS
         torch.save({"model": self._predictor.state_dict()}, self.weights)
         self._model, _ = load_model(self.weights, image_size=size)
-        self._engine = Engine(self._model)
+        self.engine = Engine(self._model)
         random = torch.Generator().manual_seed(0)
         self.images = torch.rand(2, 3, size, size, generator=random)
         self.mask = torch.zeros(size, size)
@@ -47,7 +47,7 @@ class Peers:
             "meta": self.meta_pair,
             "transformers": self.transformers_pair,
             "plain encoder": self._plain_encoder,
-            "encoder": lambda: self._engine.encode(self.images[:1]),
+            "encoder": lambda: self.engine.encode(self.images[:1]),
         }
 
     @torch.inference_mode()

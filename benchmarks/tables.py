@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.compare import FLOOR_GOAL, GOALS, Comparison
 from benchmarks.growth import Curve
@@ -45,6 +45,12 @@ def _floor_row(result: Comparison) -> list[str]:
     cells += [f"{seconds.cpu:.1f}" for seconds in (ours, plain, own)]
     cells += [f"{ours.cpu / plain.cpu:.2f}", f"{ours.cpu / own.cpu:.2f}"]
     return [*cells, f"{FLOOR_GOAL}" if (task.size, task.structures) == (512, 4) else ""]
+
+
+def levers(taken: Mapping[str, Seconds]) -> str:
+    """Milliseconds of each piece of work."""
+    rows = [(name, f"{1000 * t.cpu:.0f}", f"{1000 * t.wall:.0f}") for name, t in taken.items()]
+    return markdown(["work", "CPU ms", "wall ms"], rows)
 
 
 def memory(rows: Iterable[tuple[int, int, int, int]]) -> str:

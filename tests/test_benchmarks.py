@@ -23,7 +23,7 @@ def test_prints_every_table_and_draws_the_growth(tmp_path, capsys):
 
     main(["--smoke", "--plot", str(tmp_path / "growth.png")])
     printed = capsys.readouterr().out
-    for title in ("Speed", "The encoder alone", "Peak memory", "Growth with structures"):
+    for title in ("Speed", "The encoder alone", "Levers", "Peak memory", "Growth with structures"):
         assert f"### {title}" in printed
     assert "| 64 | 2 x 1 | 1 |" in printed
     assert (tmp_path / "growth.png").stat().st_size > 1000
