@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -25,8 +24,10 @@ class Images(Protocol):
 class EncodedFrames:
     """Images (C, S, S) of one scan or one support pool, with their encoder features.
 
-    The features used longest ago are dropped beyond the budget and encoded again if they are
-    needed again, so memory does not grow with the number of images.
+    The first ones stay, as many as the budget allows, and so do the last ones asked for; others
+    are encoded again if they are needed again. So memory does not grow with the number of images,
+    and of a scan gone through twice in order only what lies beyond the budget is encoded twice;
+    dropping what was used longest ago would drop each slice just before its turn.
 
     Args:
         engine: encodes them.
@@ -40,7 +41,7 @@ class EncodedFrames:
         self._images = images
         self._budget = budget
         self._clock = clock
-        self._cache: OrderedDict[int, Features] = OrderedDict()
+        self._cache: dict[int, Features] = {}
         self.encoded = 0  # encoder passes so far
 
     def __len__(self) -> int:
@@ -53,21 +54,16 @@ class EncodedFrames:
     def features(self, indices: Sequence[int]) -> Features:
         """The features of these images, in this order."""
         missing = [i for i in dict.fromkeys(indices) if i not in self._cache]
-        fresh = self._encode(missing) if missing else {}
-        found = fresh | {i: self._cache[i] for i in indices if i in self._cache}
-        for i in indices:
-            self._cache[i] = found[i]
-            self._cache.move_to_end(i)
-        self._shrink()
-        return Features.stack([found[i] for i in indices])
+        if missing:
+            self._cache |= self._encode(missing)
+        found = [self._cache[i] for i in indices]
+        for i in list(self._cache)[self._budget // found[0].nbytes :]:
+            if i not in indices:
+                del self._cache[i]
+        return Features.stack(found)
 
     def _encode(self, indices: Sequence[int]) -> dict[int, Features]:
         self.encoded += len(indices)
         with self._clock.stage("encoding"):
             features = self._engine.encode(torch.stack([self._images[i] for i in indices]))
         return {i: features.select([n]) for n, i in enumerate(indices)}
-
-    def _shrink(self) -> None:
-        each = next(iter(self._cache.values())).nbytes
-        while len(self._cache) > max(1, self._budget // each):
-            self._cache.popitem(last=False)
