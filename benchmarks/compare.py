@@ -65,11 +65,10 @@ def compare(task: Task, peers: Peers, segmenter: Segmenter) -> Comparison:
     torch.set_num_threads(task.threads)
     probes: dict[str, list[Seconds]] = defaultdict(list)
     paused = Seconds()
-    every = max(1, task.slices // task.probed)
 
     def probe(done: int, total: int) -> None:
         nonlocal paused
-        if done % every == 0:
+        if done % max(1, total // task.probed) == 0:
             before = now()
             for name, work in peers.probes.items():
                 probes[name].append(timed(work))
