@@ -56,7 +56,7 @@ def test_failures_are_reported_and_the_others_go_on(segmenter, tmp_path):
     assert "is empty" in bad.error and not (tmp_path / "out").exists() and calls == []
     (good,) = reports
     assert good.error is None and good.target.exists() and good.volumes["liver"] > 100
-    assert calls == [(jobs[1], done, 4) for done in range(5)]
+    assert calls == [(jobs[1], done, 8) for done in range(9)]
     again = run_jobs(segmenter, jobs[1:], patient(1).support)
     assert "exists already" in next(again).error
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from oneslice.fusion import fuse, present_logits, remove_fragments
+from oneslice.fusion import Blend, clear_absent, fuse, overlap, present_logits, remove_fragments
 from oneslice.quality import confidence
-from oneslice.sam2.state import Prediction
+from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
 
 STRUCTURES = [Structure.unnamed(value) for value in (2, 700)]
@@ -18,22 +18,53 @@ def prediction(scores, iou=0.8):
 
 def test_background_and_structures_compete_for_each_pixel():
     logits = torch.tensor([[[3.0, -1.0, 0.0, 5.0]], [[4.0, -2.0, -1.0, 1.0]]])
-    labels = fuse(logits, STRUCTURES)
+    labels, second = fuse(logits, STRUCTURES)
     assert labels.tolist() == [[700, 0, 0, 2]] and labels.dtype == np.uint16
+    assert second.tolist() == [[2, 0, 0, 700]]
 
 
-def test_absent_structures_leave_the_pixel_to_others():
-    absent = present_logits(prediction([3.0, 0.0]), presence=0.0)
-    assert (fuse(absent, STRUCTURES) == 2).all()
-    assert (fuse(present_logits(prediction([3.0, 0.1]), 0.0), STRUCTURES) == 700).all()
-    assert not fuse(present_logits(prediction([-3.0, -1.0]), 0.0), STRUCTURES).any()
+def winners(scores, presence):
+    return fuse(present_logits(prediction(scores), presence), STRUCTURES)[0]
+
+
+def test_structures_the_network_calls_absent_leave_the_pixel_to_others():
+    assert (winners([3.0, 0.0], 0.0) == 2).all()
+    assert (winners([3.0, 0.1], 0.0) == 700).all()
+    assert not winners([-3.0, -1.0], 0.0).any()
 
 
 def test_a_higher_presence_demands_more():
-    scored = prediction([3.0, 1.0])
-    assert (fuse(present_logits(scored, 0.0), STRUCTURES) == 700).all()
-    assert (fuse(present_logits(scored, 2.0), STRUCTURES) == 2).all()
-    assert not fuse(present_logits(scored, 4.0), STRUCTURES).any()
+    assert (winners([3.0, 1.0], 0.0) == 700).all()
+    assert (winners([3.0, 1.0], 2.0) == 2).all()
+    assert not winners([3.0, 1.0], 4.0).any()
+
+
+@pytest.mark.parametrize(
+    ("weight", "labels"), [(0.0, [1, 0, 0]), (0.5, [1, 1, 0]), (1.0, [0, 1, 1])]
+)
+def test_network_and_registered_masks_are_weighed(weight, labels):
+    logits = torch.tensor([[[4.0, -0.5, ABSENT]]])
+    found = Prediction(logits, torch.ones(1), torch.ones(1), torch.zeros(1, 4))
+    mixed, _ = Blend(weight)(found, torch.tensor([[[0.4, 1.0, 1.0]]]))
+    assert fuse(mixed, STRUCTURES[:1])[0].tolist() == [[2 * label for label in labels]]
+
+
+def test_agreement_is_the_share_that_both_masks_have_in_common():
+    a, b = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4)
+    a[0, :2], b[0, :2] = 1, 1  # the same
+    a[1, :2], b[1, 1:3] = 1, 1  # a third of the union
+    a[2, :2], b[2, 2:] = 1, 1  # apart
+    assert torch.allclose(overlap(a, b), torch.tensor([1.0, 1 / 3, 0.0]))
+    assert not overlap(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4)).any()
+
+
+def test_where_a_structure_is_absent_the_runner_up_takes_its_place():
+    labels = np.array([[[2, 700, 0, 2]]] * 3, np.uint16)
+    second = np.array([[[700, 2, 0, 0]]] * 3, np.uint16)
+    present = np.array([[True, True], [False, True], [False, False]])
+    cleared = clear_absent(labels, second, present, STRUCTURES)
+    assert cleared.tolist() == [[[2, 700, 0, 2]], [[700, 700, 0, 0]], [[0, 0, 0, 0]]]
+    assert cleared.dtype == np.uint16
 
 
 def fragments():

@@ -156,12 +156,12 @@ def test_lpips_without_its_backbone_says_what_to_do(tmp_path, monkeypatch):
         make_descriptor(Metric.LPIPS, offline=True)
 
 
-def test_the_matcher_takes_the_nearest_eligible_support(segmenter, pool):
+def test_the_nearest_eligible_support_is_at_the_smallest_distance(segmenter, pool):
     frames, descriptor = encoded(segmenter, pool), make_descriptor(Metric.NCC)
     eligible = torch.ones(ENTRIES, 2, dtype=torch.bool)
     eligible[3, 1] = False
     matcher = Matcher(descriptor, frames, eligible)
-    chosen, distance = matcher.match(frames, 3)
+    distance, chosen = matcher.distances(frames, 3).min(0)
     away = distances(descriptor, frames, frames)[3]
     away[3] = torch.inf
     assert chosen.tolist() == [3, int(away.argmin())]

@@ -1,13 +1,13 @@
-import numpy as np
 import pytest
 import torch
 
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.frames import Frames, Window
+from oneslice.fusion import Blend
 from oneslice.matching import make_descriptor
 from oneslice.prepared import prepare
-from oneslice.prompting import PoolPrompter
+from oneslice.prompting import PoolMemories
 from oneslice.propagation import Case, Strategy, propagate
 from oneslice.sam2.state import Remembered
 from oneslice.settings import Settings
@@ -32,7 +32,8 @@ def frames():
 def case_of(segmenter, prepared, images, budget=ROOMY, known=None):
     engine = segmenter._engine
     queries = EncodedFrames(engine, images, budget, Stopwatch())
-    return Case(engine, queries, prepared.matcher, prepared.prompter, Stopwatch(), known or {})
+    prompter = prepared.prompter(engine, queries, Stopwatch())
+    return Case(engine, queries, prompter, Blend(), known or {})
 
 
 def run(case, strategy):
@@ -59,7 +60,7 @@ def test_pairwise_results_do_not_depend_on_what_was_done_before(segmenter, prepa
 def test_sequence_goes_outward_from_the_best_matched_slice(segmenter, prepared, frames):
     case = case_of(segmenter, prepared, frames)
     order = [result.index for result in propagate(case, Strategy.SEQUENCE)]
-    best = min(case.matches, key=lambda index: float(case.matches[index][1].mean()))
+    best = min(range(len(frames)), key=lambda n: float(case.prompter.match(n).distance.mean()))
     assert order == [*range(best, len(frames)), *range(best - 1, -1, -1)]
     assert 0 < best < len(frames) - 1
 
@@ -83,7 +84,7 @@ def test_each_slice_of_a_sequence_sees_its_neighbours_at_their_distance(
     for t in found:
         before = range(t - 1, start - 1, -1) if t >= start else range(t + 1, start + 1)
         past = list(before)[: engine.max_distance]
-        prompt = prepared.prompter.prompt(frames[t], case.match(t)[0], Stopwatch())
+        prompt = case.prompter.prompt(t)
         context = [Remembered(prompt.memory, len(past) + 1, prompted=True)]
         context += [Remembered(remembered[s], abs(t - s), prompted=False) for s in past]
         features = case.queries.features([t, t, t])
@@ -143,23 +144,46 @@ def test_features_come_in_the_order_asked_for(segmenter, frames):
     assert torch.equal(tight.features([2, 1, 2]).top, both.top)
 
 
-def test_the_prompter_forgets_the_oldest_and_makes_it_again(segmenter, prepared):
+def test_memories_are_forgotten_and_made_again(segmenter, prepared):
     engine, pool = segmenter._engine, prepared.pool
     encoded = EncodedFrames(engine, pool, ROOMY, Stopwatch())
-    image, clock = pool[0], Stopwatch()
-    ample, tight = (PoolPrompter(engine, pool, encoded, limit) for limit in (1024, 3))
+    ample, tight = (PoolMemories(engine, pool, encoded, limit) for limit in (1024, 3))
     choices = [torch.tensor(c) for c in ([0, 0, 0], [1, 2, 0], [4, 4, 5], [0, 0, 0])]
     for chosen in choices:
-        one, two = (p.prompt(image, chosen, clock).memory for p in (ample, tight))
+        one, two = (memories.recall(chosen) for memories in (ample, tight))
         assert torch.equal(one.tokens, two.tokens) and torch.equal(one.pointer, two.pointer)
         assert len(tight._memories) == 3
     assert len(ample._memories) == 3 + 2 + 3
 
 
-def test_matches_are_made_once_and_reported(segmenter, prepared, frames):
+def test_matches_are_made_once(segmenter, prepared, frames):
     case = case_of(segmenter, prepared, frames)
-    run(case, Strategy.PAIRWISE)
-    assert sorted(case.matches) == list(range(len(frames)))
-    chosen, distance = case.matches[MIDDLE]
-    assert chosen.shape == distance.shape == (3,) and np.isfinite(distance).all()
-    assert case.match(MIDDLE)[0] is chosen
+    match = case.prompter.match(MIDDLE)
+    assert match.chosen.shape == match.distance.shape == (3,)
+    assert match.distance.isfinite().all() and case.prompter.match(MIDDLE) is match
+
+
+def test_neighbours_are_seen_as_they_were_segmented_alone(segmenter, prepared, frames):
+    """By the plain definition: two passes over all slices, one after the other."""
+    found = run(case_of(segmenter, prepared, frames), Strategy.NEIGHBOURS)
+    assert list(found) == list(range(len(frames)))
+    alone = run(case_of(segmenter, prepared, frames), Strategy.PAIRWISE)
+    case, engine = case_of(segmenter, prepared, frames), segmenter._engine
+    for t in (0, 1, MIDDLE, len(frames) - 1):
+        near = [s for s in (t - 2, t - 1, t + 1, t + 2) if s in alone]
+        context = [Remembered(case.prompter.prompt(t).memory, 3, prompted=True)]
+        for s in near:
+            masks = torch.nn.functional.interpolate(alone[s][None], (128, 128), mode="bilinear")[0]
+            memory = engine.remember(case.queries.features([s] * 3), (masks > 0).float())
+            context.append(Remembered(memory, abs(t - s), prompted=False))
+        prediction = engine.segment(case.queries.features([t]), [0, 0, 0], context, frames=6)
+        assert torch.allclose(found[t], prediction.logits, atol=1e-4)
+
+
+def test_slices_whose_labels_are_given_are_seen_by_their_neighbours(segmenter, prepared, frames):
+    plain = run(case_of(segmenter, prepared, frames), Strategy.NEIGHBOURS)
+    known = {4: torch.ones(3, 128, 128)}
+    told = run(case_of(segmenter, prepared, frames, known=known), Strategy.NEIGHBOURS)
+    assert set(told) == set(plain) - {4}
+    changed = [t for t in told if not torch.equal(told[t], plain[t])]
+    assert set(changed) <= {2, 3, 5, 6} and {3, 5} & set(changed)

@@ -4,11 +4,8 @@ import torch
 from oneslice import Segmenter, Settings
 from oneslice.augment import AugmentationPolicy, draw
 from oneslice.augment import warp as move
-from oneslice.fusion import blend, fuse
 from oneslice.pool import labelled_slices
 from oneslice.registration import refine, register, warp
-from oneslice.sam2.state import ABSENT
-from oneslice.volume import Structure
 from tests.cohort import MIDDLE, SHORT, copied, mean_dice, patient
 
 
@@ -36,17 +33,17 @@ def overlap(a, b):
 def test_a_moved_support_is_brought_back(support, queries):
     images, truth = queries
     masks = support.masks.expand(4, -1, -1, -1)
-    carried = warp(masks, register(images, support.image.expand(4, -1, -1, -1)))
+    carried = warp(masks, register(images, support.image.expand(4, -1, -1, -1)).grid(128))
     before, after = overlap(masks, truth), overlap(carried, truth)
     assert before[1:].mean() < 0.85 and after.min() > 0.95
 
 
 def test_registrations_do_not_depend_on_each_other(support, queries):
     images, _ = queries
-    together = register(images[1:3], support.image.expand(2, -1, -1, -1))
-    alone = register(images[1:2], support.image[None])
+    together = register(images[1:3], support.image.expand(2, -1, -1, -1)).grid(128)
+    alone = register(images[1:2], support.image[None]).grid(128)
     assert torch.allclose(together[0], alone[0], atol=2e-2)
-    assert torch.equal(alone, register(images[1:2], support.image[None]))
+    assert torch.equal(alone, register(images[1:2], support.image[None]).grid(128))
 
 
 def test_registering_beats_copying():
@@ -57,16 +54,6 @@ def test_registering_beats_copying():
     assert mean_dice(found.array, other.labels.array) > floor + 0.3
     again = segmenter.segment(one.image, one.support).array[..., MIDDLE]
     assert (again == one.labels.array[..., MIDDLE]).all()
-
-
-@pytest.mark.parametrize(
-    ("weight", "labels"), [(0.0, [1, 0, 0]), (0.5, [1, 1, 0]), (1.0, [0, 1, 1])]
-)
-def test_network_and_registered_masks_are_weighed(weight, labels):
-    logits = torch.tensor([[[4.0, -0.5, ABSENT]]])
-    carried = torch.tensor([[[0.4, 1.0, 1.0]]])
-    mixed = blend(logits, carried, weight)
-    assert fuse(mixed, [Structure.unnamed(1)]).tolist() == [labels]
 
 
 def discs(right):
@@ -86,24 +73,31 @@ def test_a_structure_that_moved_alone_is_found_by_refining():
     support, organ = discs((86, 64))
     query, truth = discs((92, 78))
     whole = register(query[None], support[None])
-    local = refine(query, support[None], organ[None], whole)
+    local, cost = refine(query, support[None], organ[None], whole)
     before, after = (
-        overlap(warp(organ[None, None], grid), truth[None, None]) for grid in (whole, local)
+        overlap(warp(organ[None, None], grid), truth[None, None])
+        for grid in (whole.grid(128), whole.after(local, 128))
     )
     assert before < 0.8 and after > 0.9
+    _, elsewhere = refine(support.flip(2), support[None], organ[None], whole)
+    assert cost < elsewhere
 
 
 def test_a_structure_out_of_the_frame_is_left_where_it_was():
     support, organ = discs((86, 64))
     whole = register(support[None], support[None])
     nothing = torch.zeros_like(organ)[None]
-    assert torch.equal(refine(support, support[None], nothing, whole), whole)
+    local, cost = refine(support, support[None], nothing, whole)
+    assert torch.allclose(whole.after(local, 128), whole.grid(128), atol=1e-5)
+    _, inside = refine(support, support[None], organ[None], whole)
+    assert inside < 0.1 < cost
 
 
 def test_what_is_shifted_in_from_outside_is_not_the_middle_of_the_support():
     support, organ = discs((64, 64))
     query, _ = discs((76, 72))
     whole = register(query[None], support[None])
-    carried = warp(organ[None, None], refine(query, support[None], organ[None], whole))[0, 0]
+    local, _ = refine(query, support[None], organ[None], whole)
+    carried = warp(organ[None, None], whole.after(local, 128))[0, 0]
     carried[16:112, 16:112] = 0
     assert carried.max() == 0

@@ -201,7 +201,7 @@ def test_many_scans_go_on_after_a_bad_one(segmenter, tmp_path):
 def test_progress_counts_every_slice(segmenter):
     one, calls = patient(1), []
     segmenter.segment(one.image, one.support, progress=lambda *call: calls.append(call))
-    assert calls == [(done, 12) for done in range(1, 13)]
+    assert calls == [(done, 24) for done in range(2, 25)]  # each slice is matched, then segmented
 
 
 def test_several_supports_are_matched_together(segmenter):

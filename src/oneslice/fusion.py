@@ -1,8 +1,9 @@
-"""From the logits of several structures to one label map."""
+"""From masks of several structures and sources to one label map."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,38 @@ from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
 
 
+@dataclass(frozen=True)
+class Blend:
+    """Makes one mask of the network's and the registered one.
+
+    Args:
+        weight: 0 to 1, of the registered masks; SAM 2's probabilities have the rest.
+        presence: a structure whose object score (a logit) is this or less is absent to the
+            network; SAM 2's own threshold is 0.
+    """
+
+    weight: float = 0.0
+    presence: float = 0.0
+
+    def __call__(
+        self, prediction: Prediction, carried: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits (K, h, w), on the finer grid of the two, and the agreement (K,) of the masks.
+
+        Args:
+            prediction: the network's, of K structures.
+            carried: (K, S, S) in [0, 1], registered masks; None: the network speaks alone.
+        """
+        logits = present_logits(prediction, self.presence).cpu()
+        if carried is None:
+            return logits, None
+        size = carried.shape[-2:]
+        fine = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+        found = torch.sigmoid(fine)
+        mixed = (1 - self.weight) * found + self.weight * carried
+        return torch.logit(mixed, eps=1e-6), overlap(found, carried)
+
+
 def present_logits(prediction: Prediction, presence: float) -> Tensor:
     """Logits (K, h, w) in which a structure with an object score of ``presence`` or less is absent.
 
@@ -23,28 +56,43 @@ def present_logits(prediction: Prediction, presence: float) -> Tensor:
     return torch.where(absent[:, None, None], ABSENT, prediction.logits)
 
 
-def blend(logits: Tensor, carried: Tensor, weight: float) -> Tensor:
-    """Logits (K, S, S) of the network's probabilities averaged with registered masks.
-
-    Args:
-        logits: (K, h, w) of the network.
-        carried: (K, S, S) in [0, 1].
-        weight: of the masks, 0 to 1.
-    """
-    size = carried.shape[-2:]
-    fine = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
-    mixed = (1 - weight) * torch.sigmoid(fine) + weight * carried
-    return torch.logit(mixed, eps=1e-6)
+def overlap(a: Tensor, b: Tensor) -> Tensor:
+    """The soft Jaccard index (K,) of masks (K, h, w) in [0, 1]."""
+    common = (a * b).sum((1, 2))
+    return common / (a.sum((1, 2)) + b.sum((1, 2)) - common).clamp(min=1e-6)
 
 
-def fuse(logits: Tensor, structures: Sequence[Structure]) -> Array:
+def fuse(logits: Tensor, structures: Sequence[Structure]) -> tuple[Array, Array]:
     """Labels (rows, columns): per pixel the structure with the largest logit, if that is above 0.
 
     The background competes with a logit of 0.
+
+    Returns:
+        Those labels, and those of the runners-up.
     """
-    best, winner = logits.max(0)
+    top = logits.topk(min(2, len(logits)), 0)
     values = torch.tensor([s.value for s in structures], device=logits.device)
-    return torch.where(best > 0, values[winner], 0).cpu().numpy().astype(np.uint16)
+    ranked = torch.where(top.values > 0, values[top.indices], 0).cpu().numpy().astype(np.uint16)
+    return ranked[0], ranked[1] if len(ranked) > 1 else np.zeros_like(ranked[0])
+
+
+def clear_absent(
+    labels: Array, second: Array, present: Array, structures: Sequence[Structure]
+) -> Array:
+    """Labels (N, rows, columns) in which absent structures give way to the runners-up.
+
+    Args:
+        labels: of the winners.
+        second: of the runners-up.
+        present: (N, K), which structures are on which slices.
+        structures: the K structures.
+    """
+    there = np.zeros((len(labels), max(s.value for s in structures) + 1), bool)
+    there[:, 0] = True
+    there[:, [s.value for s in structures]] = present
+    slices = np.arange(len(labels))[:, None, None]
+    fallback = np.where(there[slices, second], second, 0)
+    return np.where(there[slices, labels], labels, fallback).astype(labels.dtype)
 
 
 def remove_fragments(labels: Array, fraction: float) -> Array:

@@ -1,4 +1,4 @@
-"""Dynamic matching: for each query slice and structure, the most alike augmented support.
+"""Dynamic matching: how unlike each augmented support is to a query slice.
 
 Every image is described once; distances are then taken between descriptions, never by running a
 network on pairs (arXiv 2503.04826, section 3.3).
@@ -130,7 +130,7 @@ def make_descriptor(metric: Metric, offline: bool = False) -> Descriptor:
 
 
 class Matcher:
-    """Assigns supports to query slices, one slice at a time.
+    """Compares supports with query slices, one slice at a time.
 
     Args:
         descriptor: what is compared.
@@ -144,13 +144,11 @@ class Matcher:
         described = [descriptor.describe(pool, index) for index in range(len(pool))]
         self._pool = torch.stack(described)
 
-    def match(self, queries: EncodedFrames, index: int) -> tuple[Tensor, Tensor]:
-        """The matched support (K,) of each structure for one query slice, and its distance (K,)."""
+    def distances(self, queries: EncodedFrames, index: int) -> Tensor:
+        """(P, K) of the supports to one query slice; infinite where one lacks a structure."""
         query = self._descriptor.describe(queries, index)
         distances = self._descriptor.distances(query, self._pool).cpu()
-        ranked = torch.where(self._eligible, distances[:, None], torch.inf)
-        best, chosen = ranked.min(0)
-        return chosen, best
+        return torch.where(self._eligible, distances[:, None], torch.inf)
 
 
 def start_slice(distances: Sequence[Tensor]) -> int:

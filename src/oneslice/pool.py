@@ -48,12 +48,21 @@ class Augmentations:
 
 @dataclass(frozen=True)
 class LabelledSlice:
-    """One support slice on the network's grid: image (1, S, S), masks (K, S, S), where from."""
+    """One support slice on the network's grid.
+
+    Args:
+        image: (1, S, S).
+        masks: (K, S, S).
+        scan: the name of the scan.
+        index: of the slice in the scan.
+        support: the number of the scan among the supports.
+    """
 
     image: Tensor
     masks: Tensor
     scan: str
     index: int
+    support: int = 0
 
 
 class SupportPool:
@@ -101,6 +110,10 @@ class SupportPool:
         """(P, K): whether entry p shows structure k."""
         return torch.stack([self.masks(index).flatten(1).any(1) for index in range(len(self))])
 
+    def scans(self) -> Tensor:
+        """(P,): the number of the support that entry p comes from."""
+        return torch.tensor([self._entry(index)[0].support for index in range(len(self))])
+
     def describe(self, index: int) -> dict[str, Any]:
         """Where an entry comes from and how it was augmented."""
         source, parameters, copy = self._entry(index)
@@ -115,8 +128,9 @@ def labelled_slices(
     window: Window | None,
     size: int,
     modality: Modality | None = None,
+    number: int = 0,
 ) -> list[LabelledSlice]:
-    """The labelled slices of a support, read along ``directions``, on a grid of side ``size``."""
+    """The labelled slices of support ``number``, read along ``directions``; ``size``: S."""
     view = support.view_along(directions)
     frames = Frames(support.image, view, window or Window.of(support.image, modality), size)
     labels = view.to_slices(support.labels.array)
@@ -124,7 +138,7 @@ def labelled_slices(
     for position in np.flatnonzero(labels.any((1, 2))).tolist():
         masks = frames.letterbox.fit_mask(structure_masks(labels[position], structures))
         index = view.file_index(support.image.geometry, position)
-        found.append(LabelledSlice(frames[position], masks, support.image.name, index))
+        found.append(LabelledSlice(frames[position], masks, support.image.name, index, number))
     return found
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oneslice.carrying import CarryingPrompter
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.geometry import Array
 from oneslice.matching import Descriptor, Matcher
 from oneslice.pool import SupportPool, labelled_slices
-from oneslice.prompting import PoolPrompter, Prompter, RegisteringPrompter, Search
+from oneslice.prompting import PoolMemories, PoolPrompter, Prompter, Search
 from oneslice.sam2.engine import Engine
 from oneslice.settings import Settings
 from oneslice.support import Support, all_structures
@@ -25,8 +26,9 @@ class PreparedSupports:
         supports: where it came from.
         structures: the K structures.
         pool: the augmented supports.
-        matcher: assigns them to query slices.
-        prompter: makes prompts of them.
+        matcher: compares them with query slices.
+        memories: of the pool.
+        search: how supports come to resemble query slices.
         directions: (3, 3), along which slices, rows and columns are read, in LPS.
     """
 
@@ -34,8 +36,15 @@ class PreparedSupports:
     structures: tuple[Structure, ...]
     pool: SupportPool
     matcher: Matcher
-    prompter: Prompter
+    memories: PoolMemories
+    search: Search
     directions: Array
+
+    def prompter(self, engine: Engine, queries: EncodedFrames, clock: Stopwatch) -> Prompter:
+        """What prompts the slices of one scan."""
+        if self.search is Search.REGISTER:
+            return CarryingPrompter(engine, self.pool, self.matcher, queries, clock)
+        return PoolPrompter(self.memories, self.matcher, queries, clock)
 
 
 def prepare(
@@ -52,7 +61,7 @@ def prepare(
     directions = supports[0].directions
     slices = [
         labelled
-        for support in supports
+        for number, support in enumerate(supports)
         for labelled in labelled_slices(
             support,
             structures,
@@ -60,13 +69,13 @@ def prepare(
             settings.window,
             engine.image_size,
             settings.modality,
+            number,
         )
     ]
     pool = SupportPool(slices, pool_size, settings.policy, settings.seed)
     encoded = EncodedFrames(engine, pool, settings.feature_budget, clock)
     matcher = Matcher(descriptor, encoded, pool.eligible())
-    registering = settings.search is Search.REGISTER
-    prompter: Prompter = (
-        RegisteringPrompter(engine, pool) if registering else PoolPrompter(engine, pool, encoded)
+    memories = PoolMemories(engine, pool, encoded)
+    return PreparedSupports(
+        supports, structures, pool, matcher, memories, settings.search, directions
     )
-    return PreparedSupports(supports, structures, pool, matcher, prompter, directions)

@@ -1,19 +1,19 @@
-"""What prompts a query slice: memories of the supports that were matched to it."""
+"""What prompts the slices of a query scan: memories of the supports that were matched to them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import torch
 from torch import Tensor
 
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
+from oneslice.matching import Matcher
 from oneslice.pool import SupportPool
-from oneslice.registration import refine, register, warp
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Memory
 
@@ -30,12 +30,25 @@ class Search(StrEnum):
 
 
 @dataclass(frozen=True)
+class Match:
+    """The entries of the pool that speak for the K structures on one slice.
+
+    Args:
+        chosen: (K,) entries.
+        distance: (K,), how unlike the slice they are; smaller is better.
+    """
+
+    chosen: Tensor
+    distance: Tensor
+
+
+@dataclass(frozen=True)
 class Prompt:
     """What is known of K structures before a slice is segmented.
 
     Args:
         memory: of each structure on its support.
-        carried: (K, S, S) in [0, 1], the support's masks where registration puts them on the
+        carried: (K, S, S) in [0, 1], the supports' masks where registration puts them on the
             slice; None without registration.
     """
 
@@ -44,21 +57,27 @@ class Prompt:
 
 
 class Prompter(ABC):
-    """Makes prompts from the pool."""
+    """Makes the prompts for the slices of one query scan."""
+
+    def prepare(self, slices: Sequence[int], tick: Callable[[], None]) -> None:
+        """Do what concerns all ``slices`` at once; ``tick`` is called for each of them."""
+        for _ in slices:
+            tick()
 
     @abstractmethod
-    def prompt(self, image: Tensor, chosen: Tensor, clock: Stopwatch) -> Prompt:
-        """The prompt for a query slice (1, S, S) to which the entries (K,) were matched.
+    def match(self, index: int) -> Match:
+        """What was matched to a slice."""
 
-        Seconds are added to the stages of ``clock``.
-        """
+    @abstractmethod
+    def prompt(self, index: int) -> Prompt:
+        """The prompt for a slice."""
 
 
-class PoolPrompter(Prompter):
-    """Prompts by the matched entries themselves; each memory is made at its first match.
+class PoolMemories:
+    """The memories of a pool's entries, made when they are first asked for.
 
     Args:
-        limit: how many memories are kept; beyond it the oldest is dropped.
+        limit: how many are kept; beyond it the oldest is dropped.
     """
 
     def __init__(
@@ -70,7 +89,7 @@ class PoolPrompter(Prompter):
         self._limit = limit
         self._memories: OrderedDict[tuple[int, int], Memory] = OrderedDict()
 
-    def prompt(self, image: Tensor, chosen: Tensor, clock: Stopwatch) -> Prompt:
+    def recall(self, chosen: Tensor) -> Memory:
         """The memory of each structure k in the entry ``chosen[k]``."""
         keys = [(int(entry), structure) for structure, entry in enumerate(chosen)]
         self._remember([key for key in keys if key not in self._memories])
@@ -79,7 +98,7 @@ class PoolPrompter(Prompter):
             self._memories.move_to_end(key)
         while len(self._memories) > max(self._limit, len(keys)):
             self._memories.popitem(last=False)
-        return Prompt(recalled)
+        return recalled
 
     def _remember(self, missing: list[tuple[int, int]]) -> None:
         for entry in dict.fromkeys(entry for entry, _ in missing):
@@ -90,29 +109,27 @@ class PoolPrompter(Prompter):
                 self._memories[entry, structure] = memory.select([number])
 
 
-class RegisteringPrompter(Prompter):
-    """Prompts by the matched entries registered onto the slice.
+class PoolPrompter(Prompter):
+    """Prompts by the most alike entries of the pool, as they are (arXiv 2503.04826)."""
 
-    A structure that registration moves out of the frame is prompted where it was.
-    """
+    def __init__(
+        self, memories: PoolMemories, matcher: Matcher, queries: EncodedFrames, clock: Stopwatch
+    ) -> None:
+        self._memories = memories
+        self._matcher = matcher
+        self._queries = queries
+        self._clock = clock
+        self._matches: dict[int, Match] = {}
 
-    def __init__(self, engine: Engine, pool: SupportPool) -> None:
-        self._engine = engine
-        self._pool = pool
+    def match(self, index: int) -> Match:
+        """The entry that is most alike, for each structure."""
+        if index not in self._matches:
+            with self._clock.stage("matching"):
+                distances = self._matcher.distances(self._queries, index)
+                distance, chosen = distances.min(0)
+                self._matches[index] = Match(chosen, distance)
+        return self._matches[index]
 
-    def prompt(self, image: Tensor, chosen: Tensor, clock: Stopwatch) -> Prompt:
-        """One registration for each entry, shared by its structures."""
-        entries, place = chosen.unique(return_inverse=True)
-        images = torch.stack([self._pool[int(entry)] for entry in entries])
-        masks = torch.stack([self._pool.masks(int(entry)) for entry in entries])
-        given = masks[place, torch.arange(len(chosen))]
-        with clock.stage("registration"):
-            whole = register(image.expand(len(entries), -1, -1, -1), images)
-            local = refine(image, images[place], given, whole[place])
-        with clock.stage("encoding"):
-            features = self._engine.encode(warp(images, whole))
-        prompts = (warp(given[:, None], whole[place])[:, 0] >= 0.5).float()
-        inside = prompts.flatten(1).any(1)[:, None, None]
-        prompts = torch.where(inside, prompts, given)
-        memory = self._engine.remember(features.select(place), prompts)
-        return Prompt(memory, warp(given[:, None], local)[:, 0])
+    def prompt(self, index: int) -> Prompt:
+        """The memories of the matched entries."""
+        return Prompt(self._memories.recall(self.match(index).chosen))

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
-from oneslice.matching import Matcher, start_slice
-from oneslice.prompting import Prompter
+from oneslice.fusion import Blend
+from oneslice.matching import start_slice
+from oneslice.prompting import Prompt, Prompter
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Memory, Prediction, Remembered
 
+_REACH = 2  # slices to either side whose memories a slice is segmented with
+
 
 class Strategy(StrEnum):
-    """PAIRWISE: each slice sees its support alone (the paper). SEQUENCE: and its neighbours."""
+    """What a slice sees beside its support.
+
+    PAIRWISE: nothing (the paper). SEQUENCE: what was found on the slices before it. NEIGHBOURS:
+    what was found, seeing nothing, on the slices on either side of it.
+    """
 
     PAIRWISE = "pairwise"
     SEQUENCE = "sequence"
+    NEIGHBOURS = "neighbours"
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,14 @@ class SlicePrediction:
     Args:
         index: of the slice.
         prediction: the network's.
-        carried: (K, S, S) in [0, 1], the supports' masks registered onto the slice, if they were.
+        logits: (K, h, w), the network's and the registered masks' together.
+        agreement: (K,) of the two, 0 to 1; None without registration.
     """
 
     index: int
     prediction: Prediction
-    carried: Tensor | None = None
+    logits: Tensor
+    agreement: Tensor | None = None
 
 
 @dataclass
@@ -46,44 +57,38 @@ class Case:
     Args:
         engine: the SAM 2 engine.
         queries: the query's N slices.
-        matcher: assigns an augmented support to each slice and structure.
-        prompter: makes the prompts from the matched supports.
-        clock: adds up the seconds of each stage.
+        prompter: makes the prompts.
+        blend: how the network's masks and the registered ones become one.
         known: masks (K, S, S) of the slices whose labels are given.
     """
 
     engine: Engine
     queries: EncodedFrames
-    matcher: Matcher
     prompter: Prompter
-    clock: Stopwatch
+    blend: Blend
     known: Mapping[int, Tensor] = field(default_factory=dict)
-    matches: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def match(self, index: int) -> tuple[Tensor, Tensor]:
-        """The matched support (K,) and its distance (K,) for each structure on a slice."""
-        if index not in self.matches:
-            with self.clock.stage("matching"):
-                self.matches[index] = self.matcher.match(self.queries, index)
-        return self.matches[index]
-
-    def segment(self, index: int, past: list[Memory]) -> SlicePrediction:
-        """Segment a slice from its matched support and the slices before it, nearest first."""
-        prompt = self.prompter.prompt(self.queries.image(index), self.match(index)[0], self.clock)
-        context = [Remembered(prompt.memory, len(past) + 1, prompted=True)]
-        context += [Remembered(m, d, prompted=False) for d, m in enumerate(past, 1)]
+    def segment(
+        self, index: int, prompt: Prompt, others: Sequence[Remembered], frames: int
+    ) -> SlicePrediction:
+        """Segment a slice from its prompt and other slices, in a video of ``frames``."""
+        farthest = max((other.distance for other in others), default=0)
+        context = [Remembered(prompt.memory, farthest + 1, prompted=True), *others]
         pairs = [0] * len(prompt.memory.pointer)
-        features = self.queries.features([index])
-        prediction = self.engine.segment(features, pairs, context, frames=len(past) + 2)
-        return SlicePrediction(index, prediction, prompt.carried)
+        prediction = self.engine.segment(self.queries.features([index]), pairs, context, frames)
+        logits, agreement = self.blend(prediction, prompt.carried)
+        return SlicePrediction(index, prediction, logits, agreement)
 
     def remember_known(self, index: int) -> Memory:
         """The memory of a slice whose labels are given."""
-        masks = self.known[index]
+        return self.remember_masks(index, self.known[index])
+
+    def remember_masks(self, index: int, masks: Tensor) -> Memory:
+        """The memory of a slice with masks (K, S, S)."""
         return self.engine.remember(self.queries.features([index] * len(masks)), masks)
 
     def remember(self, result: SlicePrediction) -> Memory:
-        """The memory of a slice that was segmented."""
+        """The memory of a slice as the network segmented it."""
         structures = len(result.prediction.score)
         features = self.queries.features([result.index] * structures)
         return self.engine.remember_prediction(features, result.prediction)
@@ -91,7 +96,13 @@ class Case:
 
 def propagate(case: Case, strategy: Strategy) -> Iterator[SlicePrediction]:
     """Segment every slice that is not known, in the strategy's order."""
-    return pairwise(case) if strategy is Strategy.PAIRWISE else sequence(case)
+    match strategy:
+        case Strategy.PAIRWISE:
+            return pairwise(case)
+        case Strategy.SEQUENCE:
+            return sequence(case)
+        case Strategy.NEIGHBOURS:
+            return neighbours(case)
 
 
 def pairwise(case: Case) -> Iterator[SlicePrediction]:
@@ -101,7 +112,7 @@ def pairwise(case: Case) -> Iterator[SlicePrediction]:
     """
     for index in range(len(case.queries)):
         if index not in case.known:
-            yield case.segment(index, [])
+            yield case.segment(index, case.prompter.prompt(index), [], 2)
 
 
 def sequence(case: Case) -> Iterator[SlicePrediction]:
@@ -111,7 +122,10 @@ def sequence(case: Case) -> Iterator[SlicePrediction]:
     came before it on its way.
     """
     count = len(case.queries)
-    start = start_slice([case.match(index)[1] for index in range(count)])
+    unknown = [index for index in range(count) if index not in case.known]
+    if not unknown:
+        return
+    start = unknown[start_slice([case.prompter.match(index).distance for index in unknown])]
     first: Memory | None = None
     for order in (range(start, count), range(start - 1, -1, -1)):
         past: deque[Memory] = deque(maxlen=case.engine.max_distance)
@@ -121,8 +135,42 @@ def sequence(case: Case) -> Iterator[SlicePrediction]:
             if index in case.known:
                 memory = case.remember_known(index)
             else:
-                result = case.segment(index, list(past))
+                others = [Remembered(m, d, prompted=False) for d, m in enumerate(past, 1)]
+                result = case.segment(index, case.prompter.prompt(index), others, len(past) + 2)
                 yield result
                 memory = case.remember(result)
             past.appendleft(memory)
             first = memory if index == start else first
+
+
+def neighbours(case: Case) -> Iterator[SlicePrediction]:
+    """Each slice twice: alone, then beside what was found alone on its neighbours.
+
+    The first pass stays just ahead of the second, so that few memories are held at a time.
+    """
+    count, reach = len(case.queries), min(_REACH, case.engine.max_distance)
+    prompts: dict[int, Prompt] = {}
+    memories: dict[int, Memory] = {}
+    for ahead in range(count + reach):
+        if ahead in case.known:
+            memories[ahead] = case.remember_known(ahead)
+        elif ahead < count:
+            prompts[ahead] = case.prompter.prompt(ahead)
+            memories[ahead] = _alone(case, ahead, prompts[ahead])
+        index = ahead - reach
+        if index in prompts:
+            others = [
+                Remembered(memory, abs(n - index), prompted=False)
+                for n, memory in sorted(memories.items())
+                if n != index
+            ]
+            yield case.segment(index, prompts.pop(index), others, 2 * reach + 2)
+        memories.pop(index - reach, None)
+
+
+def _alone(case: Case, index: int, prompt: Prompt) -> Memory:
+    """The memory of a slice as it is segmented from its support alone."""
+    logits = case.segment(index, prompt, [], 2).logits[None]
+    size = (case.engine.image_size,) * 2
+    whole = F.interpolate(logits, size, mode="bilinear", align_corners=False)[0]
+    return case.remember_masks(index, torch.gt(whole, 0).float())

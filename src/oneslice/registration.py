@@ -1,84 +1,121 @@
 """The support brought onto the query slice: the transform is searched, not drawn.
 
-Slices are compared by MIND, the self-similarity descriptor of Heinrich et al. (Medical Image
-Analysis 2012, doi 10.1016/j.media.2012.05.008; neighbours are also compared with each other, as in
-their MICCAI 2013 paper), beside the ranks of their intensities, so that contrast may differ. A
-coarse search finds a start, gradient descent an affine map, then a smooth displacement. What holds
-for the whole slice is then bettered around each structure: the shift that fits its surroundings
-best is searched exhaustively, and a displacement follows that heeds these surroundings alone.
-Nothing is learned.
+A coarse search finds a start, gradient descent an affine map, then a smooth displacement, by what
+``mind`` describes. What holds for the whole slice is then bettered around each structure: the shift
+that fits its surroundings best is searched exhaustively, and a displacement follows that heeds
+these surroundings alone. Nothing is learned.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.mind import blur, describe
+
 _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displacement stages, pixels
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
 _AFFINE_STEPS, _AFFINE_RATE = 40, 0.01
-_FIELD_STEPS, _FIELD_RATE, _FIELD_NODES = 60, 0.01, 16
+_FIELD_STEPS, _FIELD_RATE, _FIELD_NODES = 20, 0.02, 16
 _SMOOTHNESS = 0.3
-_LOCAL_STEPS, _LOCAL_REACH, _LOCAL_SHIFT = 30, 4, 12  # pixels around a structure; largest shift
+_LOCAL_STEPS, _LOCAL_RATE, _LOCAL_REACH, _LOCAL_SHIFT = (
+    30,
+    0.01,
+    4,
+    12,
+)  # pixels around a structure; largest shift
 _SHIFT_PENALTY = 0.05
-_NEIGHBOURS = ((-1, 0), (0, 1), (1, 0), (0, -1))
-_DISTANCE = 2  # pixels between a pixel and its neighbours in MIND
+_LOST = 9.0  # the cost of a structure that lies outside the slice; any that is inside costs less
 
 
-def register(query: Tensor, support: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class Transform:
+    """Where the positions of B images lie in B others: an affine map and a smooth displacement.
+
+    Args:
+        affine: (B, 6) shift x and y, rotation, log zoom x and y, shear; of half the side.
+        nodes: (B, 2, n, n) displacements on a coarse grid.
+    """
+
+    affine: Tensor
+    nodes: Tensor
+
+    def select(self, index: Tensor | Sequence[int]) -> Transform:
+        """The transforms ``index``."""
+        return Transform(self.affine[index], self.nodes[index])
+
+    def grid(self, side: int) -> Tensor:
+        """Positions (B, side, side, 2), x before y, in [-1, 1] within the image; for ``warp``."""
+        return _affine_grid(self.affine, side) + _to_grid(self.nodes, side)
+
+    def after(self, local: Transform, side: int) -> Tensor:
+        """The positions (B, side, side, 2) that ``local`` leads to first."""
+        return _sample(self.grid(side).permute(0, 3, 1, 2), local.grid(side)).permute(0, 2, 3, 1)
+
+
+def register(query: Tensor, support: Tensor) -> Transform:
     """Find where each position of the query slice lies in the support.
 
     Args:
         query: (B, 1, S, S) slices in [0, 1].
         support: (B, 1, S, S), one for each of them.
-
-    Returns:
-        (B, S, S, 2) positions (x, y) in [-1, 1], for ``warp``.
     """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         query, support = query.clone(), support.clone()
         start = _search(_small(query, _COARSE), _small(support, _COARSE))
         affine = _descend_affine(_small(query, _MIDDLE), _small(support, _MIDDLE), start)
-        fixed, moving = (_describe(_small(x, _FINE)) for x in (query, support))
+        fixed, moving = (describe(_small(x, _FINE)) for x in (query, support))
         everywhere = torch.ones_like(fixed[:, :1])
         base = _affine_grid(affine, _FINE)
-        field = _descend_field(fixed, moving, base, everywhere, _FIELD_STEPS)
-        return _affine_grid(affine, query.shape[-1]) + _to_grid(field, query.shape[-1])
+        nodes = _descend_field(fixed, moving, base, everywhere, _FIELD_STEPS, _FIELD_RATE)
+        return Transform(affine, nodes)
 
 
-def refine(query: Tensor, support: Tensor, masks: Tensor, grid: Tensor) -> Tensor:
-    """Better a registration around each structure.
+def refine(
+    query: Tensor, support: Tensor, masks: Tensor, whole: Transform
+) -> tuple[Transform, Tensor]:
+    """Better a registration around each structure, and say how well it fits.
 
     Args:
         query: (1, S, S) slice in [0, 1].
         support: (K, 1, S, S), the support of each structure, as it was before registration.
         masks: (K, S, S), the structures on it.
-        grid: (K, S, S, 2), from ``register``.
+        whole: K transforms, from ``register``.
 
     Returns:
-        (K, S, S, 2) positions for ``warp``; as they were for a structure that lies outside.
+        K transforms within the query slice, for ``whole.after``, and the cost (K,): the mean
+        squared difference of the descriptions around each structure. One that lies outside the
+        slice is left where it is, at a cost above all others.
     """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
-        query, grid = query.clone(), grid.clone()
-        near = _surroundings(_small(warp(masks.clone()[:, None], grid), _FINE))
-        fixed = _describe(_small(query[None], _FINE)).expand(len(grid), -1, -1, -1)
-        moving = _describe(_small(warp(support.clone(), grid), _FINE))
+        fixed = describe(_small(query.clone()[None], _FINE)).expand(len(masks), -1, -1, -1)
+        image, mask = _small(support.clone(), _FINE), _small(masks.clone()[:, None], _FINE)
+        grid = whole.grid(_FINE)
+        near, moving = _surroundings(warp(mask, grid)), describe(warp(image, grid))
         shift = torch.stack(
             [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
         )
-        zero = torch.zeros_like(shift[:, :1])
-        moved_by = torch.cat([-2 * shift / _FINE, *[zero] * 4], 1)
-        base = _affine_grid(moved_by, _FINE)
-        field = _descend_field(fixed, moving, base, _sample(near, base), _LOCAL_STEPS)
-        local = _affine_grid(moved_by, query.shape[-1]) + _to_grid(field, query.shape[-1])
-        found = _sample(grid.permute(0, 3, 1, 2), local).permute(0, 2, 3, 1)
-        inside = near.flatten(1).any(1)[:, None, None, None]
-        return torch.where(inside, found, grid)
+        affine = F.pad(-2 * shift / _FINE, (0, 4))
+        base = _affine_grid(affine, _FINE)
+        weight = _sample(near, base)
+        nodes = _descend_field(fixed, moving, base, weight, _LOCAL_STEPS, _LOCAL_RATE)
+        local = Transform(affine, nodes)
+        return local, _misfit(fixed, image, mask, whole.after(local, _FINE))
+
+
+def _misfit(fixed: Tensor, image: Tensor, mask: Tensor, grid: Tensor) -> Tensor:
+    """The cost (K,) around each structure of supports (K, 1, h, w) warped by ``grid``."""
+    near = _surroundings(warp(mask, grid))
+    difference = (describe(warp(image, grid)) - fixed).pow(2).mean(1, keepdim=True)
+    total = near.sum((1, 2, 3))
+    cost = (near * difference).sum((1, 2, 3)) / total.clamp(min=1)
+    return torch.where(total > 1, cost, _LOST)
 
 
 @contextmanager
@@ -97,28 +134,9 @@ def warp(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
 
 
-def mind(images: Tensor) -> Tensor:
-    """Eight self-similarities (B, 8, h, w) of images (B, 1, h, w), in [0, 1]."""
-    around = [_shift(images, dy * _DISTANCE, dx * _DISTANCE) for dy, dx in _NEIGHBOURS]
-    pairs = [around[n] - around[(n + 1) % 4] for n in range(4)] + [a - images for a in around]
-    distance = _blur(torch.cat(pairs, 1) ** 2, 1.0)
-    distance = distance - distance.amin(1, keepdim=True)
-    variance = distance.mean(1, keepdim=True)
-    typical = variance.mean((1, 2, 3), keepdim=True)
-    variance = variance.maximum(0.05 * typical + 1e-6).minimum(20 * typical + 1e-5)
-    return torch.exp(-distance / variance)
-
-
-def _describe(images: Tensor) -> Tensor:
-    """MIND and intensity ranks (B, 9, h, w)."""
-    flat = images.flatten(1)
-    ranks = flat.argsort(1).argsort(1).to(images.dtype) / flat.shape[1]
-    return torch.cat([mind(images), ranks.view_as(images)], 1)
-
-
 def _search(query: Tensor, support: Tensor) -> Tensor:
     """The best of a grid of affine parameters (B, 6) by correlation of blurred slices."""
-    query, support = _blur(query, 0.5), _blur(support, 0.5)
+    query, support = blur(query, 0.5), blur(support, 0.5)
     best = query.new_full((len(query),), -torch.inf)
     found = query.new_zeros(len(query), 6)
     for base in (_moments(query, support), torch.zeros_like(found)):
@@ -155,7 +173,7 @@ def _centre_and_width(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def _descend_affine(query: Tensor, support: Tensor, start: Tensor) -> Tensor:
     """Affine parameters (B, 6), by gradient descent from ``start``."""
-    fixed, moving = _describe(query), _describe(support)
+    fixed, moving = describe(query), describe(support)
     parameters = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([parameters], _AFFINE_RATE)
     for _ in range(_AFFINE_STEPS):
@@ -165,7 +183,7 @@ def _descend_affine(query: Tensor, support: Tensor, start: Tensor) -> Tensor:
 
 
 def _descend_field(
-    fixed: Tensor, moving: Tensor, base: Tensor, weight: Tensor, steps: int
+    fixed: Tensor, moving: Tensor, base: Tensor, weight: Tensor, steps: int, rate: float
 ) -> Tensor:
     """A smooth displacement (B, 2, h, w) on top of the positions ``base``.
 
@@ -175,10 +193,11 @@ def _descend_field(
         base: (B, h, w, 2).
         weight: (B, 1, h, w), how much each pixel of ``fixed`` counts.
         steps: of the descent.
+        rate: of each.
     """
     side = fixed.shape[-1]
     nodes = fixed.new_zeros(len(fixed), 2, _FIELD_NODES, _FIELD_NODES).requires_grad_()
-    optimiser = torch.optim.Adam([nodes], _FIELD_RATE)
+    optimiser = torch.optim.Adam([nodes], rate)
     for _ in range(steps):
         moved = _sample(moving, base + _to_grid(nodes, side))
         roughness = nodes.diff(dim=2).pow(2).mean((1, 2, 3)) + nodes.diff(dim=3).pow(2).mean(
@@ -192,10 +211,13 @@ def _descend_field(
 
 
 def _surroundings(masks: Tensor) -> Tensor:
-    """Weights (K, 1, h, w) of the structures and what lies within reach; soft edges."""
+    """Weights (K, 1, h, w) of the structures and what lies within reach; soft edges.
+
+    A structure smaller than a pixel of this grid fills none, so each is measured by its maximum.
+    """
     side = 2 * _LOCAL_REACH + 1
-    grown = F.max_pool2d((masks >= 0.4).to(masks.dtype), side, 1, _LOCAL_REACH)
-    return _blur(grown, 1.0)
+    inside = masks > 0.4 * masks.amax((2, 3), keepdim=True)
+    return blur(F.max_pool2d(inside.to(masks.dtype), side, 1, _LOCAL_REACH), 1.0)
 
 
 def _search_shift(fixed: Tensor, moving: Tensor, weight: Tensor) -> Tensor:
@@ -265,24 +287,7 @@ def _small(images: Tensor, side: int) -> Tensor:
 
 def _to_grid(nodes: Tensor, side: int) -> Tensor:
     """A displacement (B, side, side, 2) from its nodes (B, 2, n, n), blurred, then bicubic."""
-    one_node = _blur(torch.eye(_FIELD_NODES)[None, :, None], 0.7)  # row n: what node n does
+    one_node = blur(torch.eye(_FIELD_NODES)[None, :, None], 0.7)  # row n: what node n does
     spread = F.interpolate(one_node, (1, side), mode="bicubic", align_corners=False)[0, :, 0]
     spread = spread.to(nodes)
     return torch.einsum("bcij,iy,jx->byxc", nodes, spread, spread)
-
-
-def _shift(images: Tensor, dy: int, dx: int) -> Tensor:
-    height, width = images.shape[-2:]
-    padded = F.pad(images, (_DISTANCE,) * 4, mode="replicate")
-    top, left = _DISTANCE + dy, _DISTANCE + dx
-    return padded[..., top : top + height, left : left + width]
-
-
-def _blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of each channel, edges repeated."""
-    radius = round(3 * sigma)
-    window = torch.exp(-torch.arange(-radius, radius + 1.0).pow(2) / (2 * sigma**2)).to(x)
-    window = (window / window.sum()).view(1, 1, 1, -1).expand(x.shape[1], 1, 1, -1)
-    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), window, groups=x.shape[1])
-    x = F.pad(x, (0, 0, radius, radius), mode="replicate")
-    return F.conv2d(x, window.transpose(2, 3), groups=x.shape[1])

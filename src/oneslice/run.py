@@ -11,10 +11,12 @@ from torch import Tensor
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.frames import Frames, Window
-from oneslice.fusion import blend, fuse, present_logits, remove_fragments
+from oneslice.fusion import Blend, clear_absent, fuse, remove_fragments
 from oneslice.geometry import Array, SliceView
 from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
+from oneslice.presence import evidence, stretches
+from oneslice.prompting import Search
 from oneslice.propagation import Case, SlicePrediction, propagate
 from oneslice.quality import confidence
 from oneslice.sam2.engine import Engine
@@ -22,6 +24,18 @@ from oneslice.settings import Settings
 from oneslice.volume import Volume
 
 Progress = Callable[[int, int], None]
+
+
+class _Steps:
+    """Counts the steps of a scan: each slice is matched, then segmented."""
+
+    def __init__(self, progress: Progress, total: int, done: int) -> None:
+        self._progress, self._total, self._done = progress, total, done
+        progress(done, total)
+
+    def tick(self) -> None:
+        self._done += 1
+        self._progress(self._done, self._total)
 
 
 class ScanRun:
@@ -52,9 +66,13 @@ class ScanRun:
         self._given = self._given_labels()
         queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
         known = {index: self._masks(labels) for index, labels in self._given.items()}
-        self._case = Case(engine, queries, prepared.matcher, prepared.prompter, clock, known)
+        prompter = prepared.prompter(engine, queries, clock)
+        blend = Blend(settings.carried, settings.presence)
+        self._case = Case(engine, queries, prompter, blend, known)
         self._labels = np.zeros((len(self._frames), *self._frames.slice_shape), np.uint16)
-        self._certainty = np.ones((len(self._frames), len(prepared.structures)))
+        self._second = np.zeros_like(self._labels)
+        size = len(self._frames), len(prepared.structures)
+        self._certainty, self._agreement = np.ones(size), np.ones(size)
 
     def _given_labels(self) -> dict[int, Array]:
         """The labelled slices, by position, of supports that are slices of this very scan."""
@@ -73,31 +91,46 @@ class ScanRun:
     def segment(self, progress: Progress) -> tuple[Array, Array]:
         """Labels (I, J, K) on the scan's grid, and confidence (N, K) in the file's slice order."""
         self._keep_given(self._labels)
-        progress(len(self._given), len(self._frames))
+        steps = _Steps(progress, 2 * len(self._frames), 2 * len(self._given))
         with self._clock.stage("propagation"):
-            results = propagate(self._case, self._settings.strategy)
-            for done, result in enumerate(results, len(self._given) + 1):
+            self._case.prompter.prepare(self._unknown, steps.tick)
+            for result in propagate(self._case, self._settings.strategy):
                 self._keep(result)
-                progress(done, len(self._frames))
-        labels = self._labels
+                steps.tick()
+        labels = self._without_absent()
         if self._settings.min_fragment:
             labels = remove_fragments(labels, self._settings.min_fragment)
-            self._keep_given(labels)
+        self._keep_given(labels)
         return self._view.to_array(labels), self._in_file_order(self._certainty)
+
+    @property
+    def _unknown(self) -> list[int]:
+        return [index for index in range(len(self._frames)) if index not in self._given]
+
+    def _without_absent(self) -> Array:
+        """The labels without what lies beyond the ends of its structure."""
+        unknown = self._unknown
+        registered = self._settings.search is Search.REGISTER
+        if not (self._settings.trim and registered and unknown) or self._given:
+            return self._labels  # beside its own labelled slice nothing else looks as good
+        costs = np.stack([self._case.prompter.match(n).distance.numpy() for n in unknown])
+        present = np.ones(self._certainty.shape, bool)
+        present[unknown] = stretches(evidence(self._agreement[unknown], costs))
+        return clear_absent(self._labels, self._second, present, self._prepared.structures)
 
     def _keep_given(self, labels: Array) -> None:
         for index, given in self._given.items():
             labels[index] = given
 
     def _keep(self, result: SlicePrediction) -> None:
+        index = result.index
         with self._clock.stage("fusion"):
-            logits = present_logits(result.prediction, self._settings.presence).cpu()
-            if result.carried is not None:
-                logits = blend(logits, result.carried, self._settings.carried)
-            restored = self._frames.letterbox.restore(logits)
-            self._labels[result.index] = fuse(restored, self._prepared.structures)
+            restored = self._frames.letterbox.restore(result.logits)
+            self._labels[index], self._second[index] = fuse(restored, self._prepared.structures)
             certain = confidence(result.prediction, self._settings.presence)
-            self._certainty[result.index] = certain.cpu()
+            self._certainty[index] = certain.cpu()
+            if result.agreement is not None:
+                self._agreement[index] = result.agreement
 
     def _in_file_order(self, rows: Array) -> Array:
         return rows[::-1] if self._view.flips[0] else rows
@@ -117,9 +150,9 @@ class ScanRun:
         position = self._view.file_index(self._volume.geometry, index)
         if index in self._given:
             return {"slice": position, "given": True}
-        chosen, distances = self._case.matches[index]
+        match = self._case.prompter.match(index)
         structures, certain = self._prepared.structures, self._certainty[index]
-        rows = zip(structures, chosen, distances, certain, strict=True)
+        rows = zip(structures, match.chosen, match.distance, certain, strict=True)
         found = [
             {
                 "name": structure.name,

@@ -85,7 +85,7 @@ class Segmenter:
             scan: a volume, or a path to read it from.
             support: labelled slices of one scan, or of several.
             axis: the slice axis of the scan; None: the one that fits the support.
-            progress: called with (slices done, slices in all).
+            progress: called with (steps done, steps in all); each slice takes two.
 
         Returns:
             Labels on the scan's own grid. If the scan is a support's own, its labelled slices are

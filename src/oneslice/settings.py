@@ -30,7 +30,9 @@ class Settings:
         search: how supports come to resemble the slices they are matched to.
         carried: weight, 0 to 1, of the registered masks themselves beside the network's.
         strategy: how memories flow over the slices.
-        metric: how supports are matched to slices.
+        trim: whether structures are cleared from slices beyond their ends, which registration
+            tells; nothing is cleared without it.
+        metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.
         policy: how far the augmentations go.
         presence: the object score (a logit) above which a structure is present on a slice.
@@ -43,8 +45,9 @@ class Settings:
     """
 
     search: Search = Search.REGISTER
-    carried: float = 0.35
-    strategy: Strategy = Strategy.PAIRWISE
+    carried: float = 0.42
+    strategy: Strategy = Strategy.NEIGHBOURS
+    trim: bool = True
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
     policy: AugmentationPolicy = field(default_factory=AugmentationPolicy)
@@ -86,6 +89,7 @@ class Settings:
             "search": self.search.value,
             "carried": self.carried,
             "strategy": self.strategy.value,
+            "trim": self.trim,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),
             "policy": vars(self.policy),

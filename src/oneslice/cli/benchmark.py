@@ -85,7 +85,7 @@ def benchmark(
         str | None,
         typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc."),
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="Of 'oneslice': pairwise, sequence.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Of 'oneslice'; see 'segment'.")] = None,
     search: Annotated[str | None, typer.Option(help="Of 'oneslice': pool, register.")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or mps. Default: the fastest.")

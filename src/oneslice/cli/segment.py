@@ -46,17 +46,17 @@ def segment(
     search: Annotated[
         str,
         typer.Option(
-            help="register: the labelled slice is registered onto each slice; pool: the most "
-            "alike of its random augmentations is taken (the paper), several times faster."
+            help="register: the labelled slices are registered onto each slice; pool: the most "
+            "alike of their random augmentations is taken (the paper), several times faster."
         ),
     ] = "register",
     strategy: Annotated[
         str,
         typer.Option(
-            help="pairwise: each slice sees its matched support alone (the paper); "
-            "sequence: and the slices segmented before it."
+            help="neighbours: each slice sees its support and what was found on the slices around "
+            "it; pairwise: its support alone (the paper); sequence: and the slices before it."
         ),
-    ] = "pairwise",
+    ] = "neighbours",
     metric: Annotated[
         str, typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc.")
     ] = "encoder",

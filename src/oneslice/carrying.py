@@ -1,0 +1,150 @@
+"""Labelled slices registered onto the slices of a query scan, their masks carried along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from oneslice.clock import Stopwatch
+from oneslice.encoded import EncodedFrames
+from oneslice.matching import Matcher
+from oneslice.ordering import weigh
+from oneslice.pool import SupportPool
+from oneslice.prompting import Match, Prompt, Prompter
+from oneslice.registration import Transform, refine, register, warp
+from oneslice.sam2.engine import Engine
+
+_CANDIDATES = 4  # labelled slices that are registered for each structure, the most alike first
+
+
+@dataclass(frozen=True)
+class _Registered:
+    """What was registered onto one query slice.
+
+    Args:
+        pairs: (M, 2) of entry and structure.
+        whole: the transform of each pair's entry.
+        local: how each pair's structure departs from it.
+        costs: (P, K) for all entries; infinite for those that do not show the structure.
+    """
+
+    pairs: Tensor
+    whole: Transform
+    local: Transform
+    costs: Tensor
+
+    def grids(self, entries: Tensor, side: int) -> Tensor:
+        """Positions (E, side, side, 2) in some of the entries as wholes."""
+        first = (self.pairs[:, 0] == entries[:, None]).int().argmax(1)
+        return self.whole.select(first).grid(side)
+
+
+class CarryingPrompter(Prompter):
+    """Prompts by the entries registered onto the slice.
+
+    Every labelled slice has its say on the masks that are carried over (``ordering``); the one with
+    the most prompts the network.
+
+    Args:
+        engine: the SAM 2 engine.
+        pool: the labelled slices.
+        matcher: chooses which of them are registered, if there are many.
+        queries: the slices of the scan.
+        clock: adds up the seconds of each stage.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        pool: SupportPool,
+        matcher: Matcher,
+        queries: EncodedFrames,
+        clock: Stopwatch,
+    ) -> None:
+        self._engine = engine
+        self._pool = pool
+        self._matcher = matcher
+        self._queries = queries
+        self._clock = clock
+        self._slices: dict[int, _Registered] = {}
+        self._weights: dict[int, Tensor] = {}  # (P, K) for each slice
+
+    def prepare(self, slices: Sequence[int], tick: Callable[[], None]) -> None:
+        """Register the labelled slices onto each slice, then weigh them over the whole scan."""
+        for index in slices:
+            self._slices[index] = self._register(index)
+            tick()
+        if self._slices:
+            costs = torch.stack([registered.costs for registered in self._slices.values()])
+            self._weights = dict(zip(self._slices, self._weigh(costs), strict=True))
+
+    def _register(self, index: int) -> _Registered:
+        eligible = self._candidates(index)
+        pairs = eligible.nonzero()
+        entries, place = pairs[:, 0].unique(return_inverse=True)
+        images = torch.stack([self._pool[int(entry)] for entry in entries])
+        masks = torch.stack([self._pool.masks(int(entry)) for entry in entries])
+        query = self._queries.image(index)
+        with self._clock.stage("registration"):
+            found = register(query.expand(len(entries), -1, -1, -1), images)
+            whole = found.select(place)
+            local, cost = refine(query, images[place], masks[place, pairs[:, 1]], whole)
+        costs = torch.full(eligible.shape, torch.inf)
+        costs[pairs[:, 0], pairs[:, 1]] = cost
+        return _Registered(pairs, whole, local, costs)
+
+    def _candidates(self, index: int) -> Tensor:
+        """(P, K), which entries are registered for which structures."""
+        eligible = self._pool.eligible()
+        if int(eligible.sum(0).max()) <= _CANDIDATES:
+            return eligible
+        with self._clock.stage("matching"):
+            distances = self._matcher.distances(self._queries, index)
+        nearest = distances.topk(_CANDIDATES, 0, largest=False).indices
+        return eligible & torch.zeros_like(eligible).scatter(0, nearest, True)
+
+    def _weigh(self, costs: Tensor) -> Tensor:
+        """(N, P, K) from costs (N, P, K); each structure's weights add up to 1."""
+        eligible, scans = self._pool.eligible(), self._pool.scans()
+        weights = torch.zeros_like(costs)
+        for structure, shown in enumerate(eligible.T):
+            weights[:, shown, structure] = weigh(costs[:, shown, structure], scans[shown])
+        return weights
+
+    def match(self, index: int) -> Match:
+        """The entry with the most say, and what it costs to register it."""
+        chosen = self._weights[index].argmax(0)
+        return Match(chosen, self._slices[index].costs[chosen, torch.arange(len(chosen))])
+
+    def prompt(self, index: int) -> Prompt:
+        """The memory of the chosen entries, warped, and all masks carried over.
+
+        A structure that registration moves out of the frame is prompted where it was.
+        """
+        registered, chosen = self._slices[index], self.match(index).chosen
+        entries, place = chosen.unique(return_inverse=True)
+        images = torch.stack([self._pool[int(entry)] for entry in entries])
+        masks = torch.stack([self._pool.masks(int(entry)) for entry in entries])
+        given = masks[place, torch.arange(len(chosen))]
+        with self._clock.stage("registration"):
+            grids = registered.grids(entries, images.shape[-1])
+            warped = warp(images, grids)
+            prompts = (warp(given[:, None], grids[place])[:, 0] >= 0.5).float()
+            carried = self._carry(index)
+        inside = prompts.flatten(1).any(1)[:, None, None]
+        with self._clock.stage("encoding"):
+            features = self._engine.encode(warped)
+        memory = self._engine.remember(features.select(place), torch.where(inside, prompts, given))
+        return Prompt(memory, carried)
+
+    def _carry(self, index: int) -> Tensor:
+        """(K, S, S): the weighted mean of the masks carried over."""
+        registered, weights = self._slices[index], self._weights[index]
+        given = torch.stack([self._pool.masks(int(p))[k] for p, k in registered.pairs])
+        moved = warp(given[:, None], registered.whole.after(registered.local, given.shape[-1]))
+        share = weights[registered.pairs[:, 0], registered.pairs[:, 1]]
+        carried = torch.zeros(weights.shape[1], *given.shape[1:])
+        return carried.index_add(0, registered.pairs[:, 1], share[:, None, None] * moved[:, 0])

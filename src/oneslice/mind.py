@@ -1,0 +1,51 @@
+"""What registration compares: self-similarities and intensity ranks.
+
+MIND is the descriptor of Heinrich et al. (Medical Image Analysis 2012, doi
+10.1016/j.media.2012.05.008); neighbours are also compared with each other, as in their MICCAI 2013
+paper. Neither it nor the ranks change with brightness and contrast.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_NEIGHBOURS = ((-1, 0), (0, 1), (1, 0), (0, -1))
+_DISTANCE = 2  # pixels between a pixel and its neighbours
+
+
+def describe(images: Tensor) -> Tensor:
+    """MIND and intensity ranks (B, 9, h, w) of images (B, 1, h, w), all in [0, 1]."""
+    flat = images.flatten(1)
+    ranks = flat.argsort(1).argsort(1).to(images.dtype) / flat.shape[1]
+    return torch.cat([mind(images), ranks.view_as(images)], 1)
+
+
+def mind(images: Tensor) -> Tensor:
+    """Eight self-similarities (B, 8, h, w) of images (B, 1, h, w), in [0, 1]."""
+    around = [_shift(images, dy * _DISTANCE, dx * _DISTANCE) for dy, dx in _NEIGHBOURS]
+    pairs = [around[n] - around[(n + 1) % 4] for n in range(4)] + [a - images for a in around]
+    distance = blur(torch.cat(pairs, 1) ** 2, 1.0)
+    distance = distance - distance.amin(1, keepdim=True)
+    variance = distance.mean(1, keepdim=True)
+    typical = variance.mean((1, 2, 3), keepdim=True)
+    variance = variance.maximum(0.05 * typical + 1e-6).minimum(20 * typical + 1e-5)
+    return torch.exp(-distance / variance)
+
+
+def blur(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of each channel of (B, C, h, w), edges repeated."""
+    radius = round(3 * sigma)
+    window = torch.exp(-torch.arange(-radius, radius + 1.0).pow(2) / (2 * sigma**2)).to(x)
+    window = (window / window.sum()).view(1, 1, 1, -1).expand(x.shape[1], 1, 1, -1)
+    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), window, groups=x.shape[1])
+    x = F.pad(x, (0, 0, radius, radius), mode="replicate")
+    return F.conv2d(x, window.transpose(2, 3), groups=x.shape[1])
+
+
+def _shift(images: Tensor, dy: int, dx: int) -> Tensor:
+    height, width = images.shape[-2:]
+    padded = F.pad(images, (_DISTANCE,) * 4, mode="replicate")
+    top, left = _DISTANCE + dy, _DISTANCE + dx
+    return padded[..., top : top + height, left : left + width]

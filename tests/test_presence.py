@@ -1,0 +1,46 @@
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneslice.presence import evidence, stretches
+
+
+def column(values):
+    return np.array(values, float)[:, None]
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=8))
+def test_against_all_possible_stretches(odds):
+    """By the plain definition: the best of all sequences, where each change costs 1."""
+    found = stretches(column(odds))[:, 0]
+
+    def score(there):
+        changes = sum(a != b for a, b in itertools.pairwise(there))
+        return sum(o for o, t in zip(odds, there, strict=True) if t) - changes
+
+    best = max(score(there) for there in itertools.product((False, True), repeat=len(odds)))
+    assert np.isclose(score(found.tolist()), best)
+
+
+def test_one_doubtful_slice_neither_splits_a_structure_nor_makes_one():
+    odds = column([-3, -3, 0.8, -3, 4, 4, -0.8, 4, 4, -3])
+    assert stretches(odds)[:, 0].tolist() == [False] * 4 + [True] * 5 + [False]
+
+
+def test_structures_are_decided_one_by_one():
+    odds = np.array([[4, -4], [4, -4], [-4, 4]], float)
+    assert stretches(odds).tolist() == [[True, False], [True, False], [False, True]]
+
+
+def test_slices_are_measured_against_the_best_of_their_scan():
+    agreement, cost = column([0.2, 0.9, 0.9, 0.9, 0.2]), column([0.2, 0.05, 0.05, 0.05, 0.2])
+    there = evidence(agreement, cost)[:, 0] > 0
+    assert there.tolist() == [False, True, True, True, False]
+    worse = evidence(agreement - 0.2, cost + 0.1)  # another checkpoint, another modality
+    assert np.allclose(worse, evidence(agreement, cost))
+
+
+def test_a_structure_is_somewhere_even_in_a_scan_of_one_slice():
+    assert evidence(column([0.1]), column([0.4]))[0, 0] > 0
