@@ -26,7 +26,12 @@ def main() -> None:
     from oneslice import Segmenter, Settings
     from oneslice.pool import Augmentations
 
-    settings = Settings(search="pool", augmentations=Augmentations(augmentations), memory=budget)
+    settings = Settings(
+        search="pool",
+        strategy="pairwise",
+        augmentations=Augmentations(augmentations),
+        memory=budget,
+    )
     scan, _ = phantom.scan(slices, 2, seed=2, side=SIDE)
     Segmenter("mini", "cpu", settings).segment(scan, phantom.labelled(8, 2))
     print(_high_water())
