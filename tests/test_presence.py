@@ -35,11 +35,16 @@ def test_structures_are_decided_one_by_one():
 
 
 def test_slices_are_measured_against_the_best_of_their_scan():
-    agreement, cost = column([0.2, 0.9, 0.9, 0.9, 0.2]), column([0.2, 0.05, 0.05, 0.05, 0.2])
+    agreement, cost = column([0.1, 0.5, 0.5, 0.5, 0.1]), column([0.2, 0.05, 0.05, 0.05, 0.2])
     there = evidence(agreement, cost)[:, 0] > 0
     assert there.tolist() == [False, True, True, True, False]
-    worse = evidence(agreement - 0.2, cost + 0.1)  # another checkpoint, another modality
-    assert np.allclose(worse, evidence(agreement, cost))
+    worse = evidence(agreement - 0.1, cost + 0.1)  # another checkpoint, another modality
+    assert np.array_equal(worse[:, 0] > 0, there)
+
+
+def test_where_the_masks_agree_a_structure_is_there():
+    agreement, cost = column([0.99, 0.7, 0.7, 0.3]), column([0.0, 0.3, 0.3, 0.3])
+    assert (evidence(agreement, cost)[:, 0] > 0).tolist() == [True, True, True, False]
 
 
 def test_a_structure_is_somewhere_even_in_a_scan_of_one_slice():

@@ -21,9 +21,10 @@ from oneslice.mind import blur, describe
 
 _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displacement stages, pixels
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
-_AFFINE_STEPS, _AFFINE_RATE = 40, 0.01
+_AFFINE_STEPS, _AFFINE_RATE = 20, 0.02
 _FIELD_STEPS, _FIELD_RATE, _FIELD_NODES = 20, 0.02, 16
 _SMOOTHNESS = 0.3
+_FIELD_POINTS, _LOCAL_POINTS = 48, 32  # per side, where a displacement is compared
 _LOCAL_STEPS, _LOCAL_RATE, _LOCAL_REACH, _LOCAL_SHIFT = (
     30,
     0.01,
@@ -68,13 +69,13 @@ def register(query: Tensor, support: Tensor) -> Transform:
     """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         query, support = query.clone(), support.clone()
-        start = _search(_small(query, _COARSE), _small(support, _COARSE))
-        affine = _descend_affine(_small(query, _MIDDLE), _small(support, _MIDDLE), start)
+        found = _search(_small(query, _COARSE), _small(support, _COARSE))
+        affine = _descend_affine(_small(query, _MIDDLE), _small(support, _MIDDLE), found)
         fixed, moving = (describe(_small(x, _FINE)) for x in (query, support))
         everywhere = torch.ones_like(fixed[:, :1])
-        base = _affine_grid(affine, _FINE)
-        nodes = _descend_field(fixed, moving, base, everywhere, _FIELD_STEPS, _FIELD_RATE)
-        return Transform(affine, nodes)
+        points = _Points.within(everywhere, _FIELD_POINTS)
+        start = Transform(affine, _no_displacement(affine))
+        return _descend_field(fixed, moving, start, everywhere, points, _FIELD_STEPS, _FIELD_RATE)
 
 
 def refine(
@@ -102,10 +103,10 @@ def refine(
             [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
         )
         affine = F.pad(-2 * shift / _FINE, (0, 4))
-        base = _affine_grid(affine, _FINE)
-        weight = _sample(near, base)
-        nodes = _descend_field(fixed, moving, base, weight, _LOCAL_STEPS, _LOCAL_RATE)
-        local = Transform(affine, nodes)
+        start = Transform(affine, _no_displacement(affine))
+        weight = _sample(near, start.grid(_FINE))
+        points = _Points.within(weight, _LOCAL_POINTS)
+        local = _descend_field(fixed, moving, start, weight, points, _LOCAL_STEPS, _LOCAL_RATE)
         return local, _misfit(fixed, image, mask, whole.after(local, _FINE))
 
 
@@ -182,32 +183,72 @@ def _descend_affine(query: Tensor, support: Tensor, start: Tensor) -> Tensor:
     return parameters.detach()
 
 
+@dataclass(frozen=True)
+class _Points:
+    """Rows (B, n) and columns (B, n) of n x n positions, in [-1, 1] within the image."""
+
+    rows: Tensor
+    columns: Tensor
+
+    @classmethod
+    def within(cls, weight: Tensor, count: int) -> _Points:
+        """``count`` x ``count`` positions that cover where the weight (B, 1, h, w) is."""
+        there = weight[:, 0] > 1e-3
+        return cls(_cover(there.any(2), count), _cover(there.any(1), count))
+
+    @property
+    def grid(self) -> Tensor:
+        """The positions (B, n, n, 2), x before y."""
+        shape = (-1, self.rows.shape[1], self.columns.shape[1])
+        return torch.stack(
+            [self.columns[:, None].expand(shape), self.rows[:, :, None].expand(shape)], -1
+        )
+
+    def displaced(self, nodes: Tensor) -> Tensor:
+        """The displacement (B, n, n, 2) of these positions."""
+        return torch.einsum("bcij,biy,bjx->byxc", nodes, *map(_say, (self.rows, self.columns)))
+
+
+def _cover(there: Tensor, count: int) -> Tensor:
+    """``count`` positions (B, count) between the first and the last that is true in (B, h)."""
+    side = there.shape[1]
+    number = torch.arange(side)
+    first = torch.where(there, number, side - 1).amin(1)
+    last = torch.where(there, number, 0).amax(1)
+    low, high = ((2 * end + 1) / side - 1 for end in (first.minimum(last), first.maximum(last)))
+    return low[:, None] + (high - low)[:, None] * torch.linspace(0, 1, count)
+
+
 def _descend_field(
-    fixed: Tensor, moving: Tensor, base: Tensor, weight: Tensor, steps: int, rate: float
-) -> Tensor:
-    """A smooth displacement (B, 2, h, w) on top of the positions ``base``.
+    fixed: Tensor,
+    moving: Tensor,
+    start: Transform,
+    weight: Tensor,
+    points: _Points,
+    steps: int,
+    rate: float,
+) -> Transform:
+    """A smooth displacement on top of the affine map of ``start``.
 
     Args:
         fixed: descriptions (B, 9, h, w) of the query.
         moving: those of the support.
-        base: (B, h, w, 2).
+        start: B transforms without displacement.
         weight: (B, 1, h, w), how much each pixel of ``fixed`` counts.
+        points: of the query at which the two are compared.
         steps: of the descent.
         rate: of each.
     """
-    side = fixed.shape[-1]
-    nodes = fixed.new_zeros(len(fixed), 2, _FIELD_NODES, _FIELD_NODES).requires_grad_()
+    grid = points.grid
+    wanted, share = _sample(fixed, grid), _sample(weight, grid)
+    base = _sample(start.grid(fixed.shape[-1]).permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1)
+    nodes = start.nodes.clone().requires_grad_()
     optimiser = torch.optim.Adam([nodes], rate)
     for _ in range(steps):
-        moved = _sample(moving, base + _to_grid(nodes, side))
-        roughness = nodes.diff(dim=2).pow(2).mean((1, 2, 3)) + nodes.diff(dim=3).pow(2).mean(
-            (1, 2, 3)
-        )
-        _step(
-            optimiser,
-            _unlikeness(fixed, moved, weight) + _SMOOTHNESS * _FIELD_NODES * roughness.sum(),
-        )
-    return nodes.detach()
+        moved = _sample(moving, base + points.displaced(nodes))
+        rough = sum(nodes.diff(dim=axis).pow(2).mean((1, 2, 3)).sum() for axis in (2, 3))
+        _step(optimiser, _unlikeness(wanted, moved, share) + _SMOOTHNESS * _FIELD_NODES * rough)
+    return Transform(start.affine, nodes.detach())
 
 
 def _surroundings(masks: Tensor) -> Tensor:
@@ -285,9 +326,24 @@ def _small(images: Tensor, side: int) -> Tensor:
     return F.adaptive_avg_pool2d(images, side)
 
 
+def _no_displacement(affine: Tensor) -> Tensor:
+    return affine.new_zeros(len(affine), 2, _FIELD_NODES, _FIELD_NODES)
+
+
 def _to_grid(nodes: Tensor, side: int) -> Tensor:
-    """A displacement (B, side, side, 2) from its nodes (B, 2, n, n), blurred, then bicubic."""
-    one_node = blur(torch.eye(_FIELD_NODES)[None, :, None], 0.7)  # row n: what node n does
-    spread = F.interpolate(one_node, (1, side), mode="bicubic", align_corners=False)[0, :, 0]
-    spread = spread.to(nodes)
-    return torch.einsum("bcij,iy,jx->byxc", nodes, spread, spread)
+    """A displacement (B, side, side, 2) from its nodes (B, 2, n, n)."""
+    centres = (torch.arange(side) * 2 + 1).to(nodes) / side - 1
+    say = _say(centres[None])[0]
+    return torch.einsum("bcij,iy,jx->byxc", nodes, say, say)
+
+
+def _say(positions: Tensor) -> Tensor:
+    """How much each node displaces each of the positions (B, n): (B, nodes, n).
+
+    A cubic B-spline, renormalised at the edges.
+    """
+    node = (torch.arange(_FIELD_NODES) * 2 + 1).to(positions) / _FIELD_NODES - 1
+    away = (positions[:, None] - node[:, None]).abs() * _FIELD_NODES / 2
+    near = 2 / 3 - away**2 + away**3 / 2
+    say = torch.where(away < 1, near, (2 - away).clamp(min=0) ** 3 / 6)
+    return say / say.sum(1, keepdim=True)

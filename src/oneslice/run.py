@@ -110,9 +110,8 @@ class ScanRun:
     def _without_absent(self) -> Array:
         """The labels without what lies beyond the ends of its structure."""
         unknown = self._unknown
-        registered = self._settings.search is Search.REGISTER
-        if not (self._settings.trim and registered and unknown) or self._given:
-            return self._labels  # beside its own labelled slice nothing else looks as good
+        if not (self._settings.trim and self._settings.search is Search.REGISTER and unknown):
+            return self._labels
         costs = np.stack([self._case.prompter.match(n).distance.numpy() for n in unknown])
         present = np.ones(self._certainty.shape, bool)
         present[unknown] = stretches(evidence(self._agreement[unknown], costs))
