@@ -34,7 +34,7 @@ class Options:
     slice_minutes: float = math.inf  # stop after this time; a later call resumes
     slice_steps: int = 0  # the same, in steps
     steps: int = 0  # if set, the budget is counted in steps, and the run is deterministic
-    start: str = ""  # a checkpoint or state folder whose weights begin the run
+    initial: str = ""  # a checkpoint or state folder whose weights begin the run
     seed: int = 1
     device: str = "cpu"
     sizes: str = "128:0.6,192:0.8,256:1.0"  # image size until that share of the budget
@@ -65,8 +65,8 @@ class Trainer:
         torch.manual_seed(options.seed)
         self.device = torch.device(options.device)
         model = model or build_mini(options.stage(0.0))
-        if options.start:
-            model.load_state_dict(load_weights(Path(options.start)))
+        if options.initial:
+            model.load_state_dict(load_weights(Path(options.initial)))
         self.model = model.to(self.device).train()
         kernel = {"cpu": "eager"}.get(self.device.type, "sdpa")
         self.model.set_attn_implementation(

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.run import get_args_parser
 from transformers import Sam2VideoModel
 
 from training.forward import attend, decode, encode, remember_prompt, round_trip
@@ -50,6 +51,13 @@ def test_training_moves_the_weights_and_logs_every_step(tmp_path):
     moved = [name for name in start if not torch.equal(start[name], end[name])]
     assert len(moved) > 0.8 * len(start)
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 4
+
+
+def test_torchrun_hands_every_option_on():
+    """It takes an option that begins like one of its own for that one, and refuses it."""
+    flags = [f"--{name.replace('_', '-')}" for name in Options.__dataclass_fields__]
+    call = ["--nproc-per-node", "2", "-m", "training.train", "RUN", *flags]
+    assert get_args_parser().parse_args(call).training_script_args == ["RUN", *flags]
 
 
 def test_shards_stay_small_and_come_back_whole(tmp_path):
