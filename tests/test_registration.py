@@ -5,7 +5,8 @@ from oneslice import Segmenter, Settings
 from oneslice.augment import AugmentationPolicy, draw
 from oneslice.augment import warp as move
 from oneslice.pool import labelled_slices
-from oneslice.registration import refine, register, warp
+from oneslice.registration import refine, register
+from oneslice.transform import Transform, warp
 from tests.cohort import MIDDLE, SHORT, copied, mean_dice, patient
 
 
@@ -101,3 +102,24 @@ def test_what_is_shifted_in_from_outside_is_not_the_middle_of_the_support():
     carried = warp(organ[None, None], whole.after(local, 128))[0, 0]
     carried[16:112, 16:112] = 0
     assert carried.max() == 0
+
+
+def test_transforms_one_after_the_other():
+    """A shift after a shift is their sum; the affine parameters are those of the query."""
+    shift = torch.tensor([[0.25, -0.125, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
+    whole = Transform.affine_only(shift)
+    twice = whole.after(Transform.affine_only(shift / 2), 32)
+    inner = twice[0, 8:24, 8:24]
+    assert torch.allclose(inner, Transform.affine_only(1.5 * shift).grid(32)[0, 8:24, 8:24])
+    assert torch.allclose(twice[1], whole.grid(32)[1], atol=1e-6)
+
+
+def test_a_displacement_is_smooth_and_where_its_node_is():
+    nodes = torch.zeros(1, 2, 16, 16)
+    nodes[0, 0, 4, 11] = 1.0  # to the right, at row 4.5 / 16 and column 11.5 / 16
+    moved = Transform(torch.zeros(1, 6), nodes).grid(64)
+    moved = moved - Transform.affine_only(torch.zeros(1, 6)).grid(64)
+    peak = int(moved[0, ..., 0].argmax())
+    assert moved[..., 1].abs().max() == 0 and moved[..., 0].max() > 0.2
+    assert abs(peak // 64 - 17.5) <= 1 and abs(peak % 64 - 45.5) <= 1
+    assert moved[0, :, :, 0].diff(dim=0).abs().max() < 0.1

@@ -14,8 +14,9 @@ from oneslice.matching import Matcher
 from oneslice.ordering import weigh
 from oneslice.pool import SupportPool
 from oneslice.prompting import Match, Prompt, Prompter
-from oneslice.registration import Transform, refine, register, warp
+from oneslice.registration import refine, register
 from oneslice.sam2.engine import Engine
+from oneslice.transform import Transform, warp
 
 _CANDIDATES = 4  # labelled slices that are registered for each structure, the most alike first
 

@@ -9,7 +9,7 @@ these surroundings alone. Nothing is learned.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,13 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oneslice.mind import blur, describe
+from oneslice.transform import Transform, affine_grid, displacement, sample, warp
 
 _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displacement stages, pixels
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
 _AFFINE_STEPS, _AFFINE_RATE = 20, 0.02
-_FIELD_STEPS, _FIELD_RATE, _FIELD_NODES = 20, 0.02, 16
-_SMOOTHNESS = 0.3
-_FIELD_POINTS, _LOCAL_POINTS = 48, 32  # per side, where a displacement is compared
+_FIELD_STEPS, _FIELD_RATE = 20, 0.02
+_SMOOTHNESS = 4.8
+_FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compared
 _LOCAL_STEPS, _LOCAL_RATE, _LOCAL_REACH, _LOCAL_SHIFT = (
     30,
     0.01,
@@ -33,31 +34,6 @@ _LOCAL_STEPS, _LOCAL_RATE, _LOCAL_REACH, _LOCAL_SHIFT = (
 )  # pixels around a structure; largest shift
 _SHIFT_PENALTY = 0.05
 _LOST = 9.0  # the cost of a structure that lies outside the slice; any that is inside costs less
-
-
-@dataclass(frozen=True)
-class Transform:
-    """Where the positions of B images lie in B others: an affine map and a smooth displacement.
-
-    Args:
-        affine: (B, 6) shift x and y, rotation, log zoom x and y, shear; of half the side.
-        nodes: (B, 2, n, n) displacements on a coarse grid.
-    """
-
-    affine: Tensor
-    nodes: Tensor
-
-    def select(self, index: Tensor | Sequence[int]) -> Transform:
-        """The transforms ``index``."""
-        return Transform(self.affine[index], self.nodes[index])
-
-    def grid(self, side: int) -> Tensor:
-        """Positions (B, side, side, 2), x before y, in [-1, 1] within the image; for ``warp``."""
-        return _affine_grid(self.affine, side) + _to_grid(self.nodes, side)
-
-    def after(self, local: Transform, side: int) -> Tensor:
-        """The positions (B, side, side, 2) that ``local`` leads to first."""
-        return _sample(self.grid(side).permute(0, 3, 1, 2), local.grid(side)).permute(0, 2, 3, 1)
 
 
 def register(query: Tensor, support: Tensor) -> Transform:
@@ -74,7 +50,7 @@ def register(query: Tensor, support: Tensor) -> Transform:
         fixed, moving = (describe(_small(x, _FINE)) for x in (query, support))
         everywhere = torch.ones_like(fixed[:, :1])
         points = _Points.within(everywhere, _FIELD_POINTS)
-        start = Transform(affine, _no_displacement(affine))
+        start = Transform.affine_only(affine)
         return _descend_field(fixed, moving, start, everywhere, points, _FIELD_STEPS, _FIELD_RATE)
 
 
@@ -103,8 +79,8 @@ def refine(
             [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
         )
         affine = F.pad(-2 * shift / _FINE, (0, 4))
-        start = Transform(affine, _no_displacement(affine))
-        weight = _sample(near, start.grid(_FINE))
+        start = Transform.affine_only(affine)
+        weight = sample(near, start.grid(_FINE))
         points = _Points.within(weight, _LOCAL_POINTS)
         local = _descend_field(fixed, moving, start, weight, points, _LOCAL_STEPS, _LOCAL_RATE)
         return local, _misfit(fixed, image, mask, whole.after(local, _FINE))
@@ -130,11 +106,6 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def warp(images: Tensor, grid: Tensor) -> Tensor:
-    """Images or soft masks (B, C, S, S) at the positions (B, S, S, 2); outside is 0."""
-    return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
-
-
 def _search(query: Tensor, support: Tensor) -> Tensor:
     """The best of a grid of affine parameters (B, 6) by correlation of blurred slices."""
     query, support = blur(query, 0.5), blur(support, 0.5)
@@ -143,7 +114,7 @@ def _search(query: Tensor, support: Tensor) -> Tensor:
     for base in (_moments(query, support), torch.zeros_like(found)):
         for dx, dy, zoom in itertools.product(_SHIFTS, _SHIFTS, _SCALES):
             tried = base + base.new_tensor((dx, dy, 0, zoom, zoom, 0))
-            moved = _sample(support, _affine_grid(tried, query.shape[-1]))
+            moved = sample(support, affine_grid(tried, query.shape[-1]))
             likeness = _correlation(query, moved)
             better = likeness > best
             best = torch.where(better, likeness, best)
@@ -178,7 +149,7 @@ def _descend_affine(query: Tensor, support: Tensor, start: Tensor) -> Tensor:
     parameters = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([parameters], _AFFINE_RATE)
     for _ in range(_AFFINE_STEPS):
-        moved = _sample(moving, _affine_grid(parameters, query.shape[-1]))
+        moved = sample(moving, affine_grid(parameters, query.shape[-1]))
         _step(optimiser, _unlikeness(fixed, moved, torch.ones_like(fixed[:, :1])))
     return parameters.detach()
 
@@ -206,7 +177,7 @@ class _Points:
 
     def displaced(self, nodes: Tensor) -> Tensor:
         """The displacement (B, n, n, 2) of these positions."""
-        return torch.einsum("bcij,biy,bjx->byxc", nodes, *map(_say, (self.rows, self.columns)))
+        return displacement(nodes, self.rows, self.columns)
 
 
 def _cover(there: Tensor, count: int) -> Tensor:
@@ -240,14 +211,14 @@ def _descend_field(
         rate: of each.
     """
     grid = points.grid
-    wanted, share = _sample(fixed, grid), _sample(weight, grid)
-    base = _sample(start.grid(fixed.shape[-1]).permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1)
+    wanted, share = sample(fixed, grid), sample(weight, grid)
+    base = sample(start.grid(fixed.shape[-1]).permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1)
     nodes = start.nodes.clone().requires_grad_()
     optimiser = torch.optim.Adam([nodes], rate)
     for _ in range(steps):
-        moved = _sample(moving, base + points.displaced(nodes))
+        moved = sample(moving, base + points.displaced(nodes))
         rough = sum(nodes.diff(dim=axis).pow(2).mean((1, 2, 3)).sum() for axis in (2, 3))
-        _step(optimiser, _unlikeness(wanted, moved, share) + _SMOOTHNESS * _FIELD_NODES * rough)
+        _step(optimiser, _unlikeness(wanted, moved, share) + _SMOOTHNESS * rough)
     return Transform(start.affine, nodes.detach())
 
 
@@ -303,20 +274,6 @@ def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.step()
 
 
-def _affine_grid(parameters: Tensor, side: int) -> Tensor:
-    """Positions (B, side, side, 2) for shift x, y, rotation, log zoom x, y and shear (B, 6)."""
-    dx, dy, angle, zoom_x, zoom_y, shear = parameters.unbind(1)
-    x, y = zoom_x.exp(), zoom_y.exp()
-    first = torch.stack([angle.cos() * x, shear - angle.sin() * y, dx], -1)
-    second = torch.stack([angle.sin() * x, angle.cos() * y, dy], -1)
-    size = [len(parameters), 1, side, side]
-    return F.affine_grid(torch.stack([first, second], 1), size, align_corners=False)
-
-
-def _sample(images: Tensor, grid: Tensor) -> Tensor:
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
     a, b = (F.normalize((x - x.mean((1, 2, 3), keepdim=True)).flatten(1), dim=1) for x in (a, b))
     return (a * b).sum(1)
@@ -324,26 +281,3 @@ def _correlation(a: Tensor, b: Tensor) -> Tensor:
 
 def _small(images: Tensor, side: int) -> Tensor:
     return F.adaptive_avg_pool2d(images, side)
-
-
-def _no_displacement(affine: Tensor) -> Tensor:
-    return affine.new_zeros(len(affine), 2, _FIELD_NODES, _FIELD_NODES)
-
-
-def _to_grid(nodes: Tensor, side: int) -> Tensor:
-    """A displacement (B, side, side, 2) from its nodes (B, 2, n, n)."""
-    centres = (torch.arange(side) * 2 + 1).to(nodes) / side - 1
-    say = _say(centres[None])[0]
-    return torch.einsum("bcij,iy,jx->byxc", nodes, say, say)
-
-
-def _say(positions: Tensor) -> Tensor:
-    """How much each node displaces each of the positions (B, n): (B, nodes, n).
-
-    A cubic B-spline, renormalised at the edges.
-    """
-    node = (torch.arange(_FIELD_NODES) * 2 + 1).to(positions) / _FIELD_NODES - 1
-    away = (positions[:, None] - node[:, None]).abs() * _FIELD_NODES / 2
-    near = 2 / 3 - away**2 + away**3 / 2
-    say = torch.where(away < 1, near, (2 - away).clamp(min=0) ** 3 / 6)
-    return say / say.sum(1, keepdim=True)
