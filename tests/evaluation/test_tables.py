@@ -66,6 +66,10 @@ def test_the_steps_of_each_ablation():
     copies = ablation(maker, Ablation.AUGMENTATIONS, [], options, 3)
     assert [v.method.describe()["per_query"] for v in copies.variants] == [0, 2, 4]
     native = maker.native_size(options)
+    parts = ablation(maker, Ablation.PARTS, [], options, 3).variants
+    described = [variant.method.describe() for variant in parts]
+    left_out = [sum(d[name] != value for name, value in described[0].items()) for d in described]
+    assert left_out == [0, 1, 1, 1, 1]
     sizes = ablation(maker, Ablation.IMAGE_SIZE, [], options, 3)
     found = [v.method.describe()["image_size"] for v in sizes.variants]
     assert found == [native // 2, native, 2 * native]

@@ -12,6 +12,7 @@ class Ablation(StrEnum):
     METRIC = "metric"
     STRATEGY = "strategy"
     SEARCH = "search"
+    PARTS = "parts"
     SHOTS = "shots"
     IMAGE_SIZE = "image-size"
     MODEL = "model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from oneslice.errors import InputError, OfflineError
 from oneslice.evaluation.ablation import Ablation
@@ -19,8 +20,14 @@ _SHOTS = (1, 3)
 _SCALES = (0.5, 1, 2)
 _SIZES = (64, 1024)
 
-
-_OF_THE_PIPELINE = (Ablation.STRATEGY, Ablation.SEARCH)
+_OF_THE_PIPELINE = (Ablation.STRATEGY, Ablation.SEARCH, Ablation.PARTS)
+_WITHOUT: dict[str, dict[str, Any]] = {
+    "all": {},
+    "no registration": {"search": Search.POOL},
+    "no registered masks": {"carried": 0.0},
+    "no neighbours": {"strategy": Strategy.PAIRWISE},
+    "no ends": {"trim": False},
+}
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ def _steps(
             yield from ((s, replace(options, strategy=s), shots) for s in Strategy)
         case Ablation.SEARCH:
             yield from ((s, replace(options, search=s), shots) for s in Search)
+        case Ablation.PARTS:
+            yield from ((name, replace(options, **w), shots) for name, w in _WITHOUT.items())
         case Ablation.SHOTS:
             yield from ((n, options, n) for n in _SHOTS)
         case Ablation.IMAGE_SIZE:

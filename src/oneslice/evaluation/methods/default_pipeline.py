@@ -26,7 +26,8 @@ class DefaultPipeline(Method):
     uses_extent = False
 
     def __init__(self, options: Options) -> None:
-        chosen = {name: getattr(options, name) for name in ("strategy", "metric", "search")}
+        names = ("strategy", "metric", "search", "carried", "trim")
+        chosen = {name: getattr(options, name) for name in names}
         given = {name: value for name, value in chosen.items() if value is not None}
         settings = replace(Settings(seed=options.seed), **given)
         self._segmenter = Segmenter(

@@ -45,6 +45,8 @@ class Options:
         per_query: augmented copies for each query slice in ``paper`` (its N_T).
         strategy: how memories flow in ``oneslice``; None: as users get it.
         search: how supports come to resemble slices in ``oneslice``; None: as users get it.
+        carried: weight of the registered masks in ``oneslice``; None: as users get it.
+        trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
         seed: of the augmentations.
     """
 
@@ -56,6 +58,8 @@ class Options:
     per_query: int = 2
     strategy: Strategy | None = None
     search: Search | None = None
+    carried: float | None = None
+    trim: bool | None = None
     seed: int = 0
 
 
