@@ -5,7 +5,7 @@ from oneslice import Segmenter, Settings
 from oneslice.augment import AugmentationPolicy, draw
 from oneslice.augment import warp as move
 from oneslice.pool import labelled_slices
-from oneslice.registration import refine, register
+from oneslice.registration import Described, refine, register
 from oneslice.transform import Transform, warp
 from tests.cohort import MIDDLE, SHORT, copied, mean_dice, patient
 
@@ -31,20 +31,28 @@ def overlap(a, b):
     return 2 * (a & b).sum((1, 2, 3)) / (a.sum((1, 2, 3)) + b.sum((1, 2, 3)))
 
 
+def onto(queries, supports):
+    return register(Described.of(queries), Described.of(supports))
+
+
+def around(query, support, masks, whole):
+    return refine(Described.of(query[None]), Described.of(support[None]), masks, whole)
+
+
 def test_a_moved_support_is_brought_back(support, queries):
     images, truth = queries
     masks = support.masks.expand(4, -1, -1, -1)
-    carried = warp(masks, register(images, support.image.expand(4, -1, -1, -1)).grid(128))
+    carried = warp(masks, onto(images, support.image.expand(4, -1, -1, -1)).grid(128))
     before, after = overlap(masks, truth), overlap(carried, truth)
     assert before[1:].mean() < 0.85 and after.min() > 0.95
 
 
 def test_registrations_do_not_depend_on_each_other(support, queries):
     images, _ = queries
-    together = register(images[1:3], support.image.expand(2, -1, -1, -1)).grid(128)
-    alone = register(images[1:2], support.image[None]).grid(128)
+    together = onto(images[1:3], support.image.expand(2, -1, -1, -1)).grid(128)
+    alone = onto(images[1:2], support.image[None]).grid(128)
     assert torch.allclose(together[0], alone[0], atol=2e-2)
-    assert torch.equal(alone, register(images[1:2], support.image[None]).grid(128))
+    assert torch.equal(alone, onto(images[1:2], support.image[None]).grid(128))
 
 
 def test_registering_beats_copying():
@@ -73,32 +81,32 @@ def discs(right):
 def test_a_structure_that_moved_alone_is_found_by_refining():
     support, organ = discs((86, 64))
     query, truth = discs((92, 78))
-    whole = register(query[None], support[None])
-    local, cost = refine(query, support[None], organ[None], whole)
+    whole = onto(query[None], support[None])
+    local, cost = around(query, support, organ[None], whole)
     before, after = (
         overlap(warp(organ[None, None], grid), truth[None, None])
         for grid in (whole.grid(128), whole.after(local, 128))
     )
     assert before < 0.8 and after > 0.9
-    _, elsewhere = refine(support.flip(2), support[None], organ[None], whole)
+    _, elsewhere = around(support.flip(2), support, organ[None], whole)
     assert cost < elsewhere
 
 
 def test_a_structure_out_of_the_frame_is_left_where_it_was():
     support, organ = discs((86, 64))
-    whole = register(support[None], support[None])
+    whole = onto(support[None], support[None])
     nothing = torch.zeros_like(organ)[None]
-    local, cost = refine(support, support[None], nothing, whole)
+    local, cost = around(support, support, nothing, whole)
     assert torch.allclose(whole.after(local, 128), whole.grid(128), atol=1e-5)
-    _, inside = refine(support, support[None], organ[None], whole)
+    _, inside = around(support, support, organ[None], whole)
     assert inside < 0.1 < cost
 
 
 def test_what_is_shifted_in_from_outside_is_not_the_middle_of_the_support():
     support, organ = discs((64, 64))
     query, _ = discs((76, 72))
-    whole = register(query[None], support[None])
-    local, _ = refine(query, support[None], organ[None], whole)
+    whole = onto(query[None], support[None])
+    local, _ = around(query, support, organ[None], whole)
     carried = warp(organ[None, None], whole.after(local, 128))[0, 0]
     carried[16:112, 16:112] = 0
     assert carried.max() == 0

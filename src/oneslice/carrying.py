@@ -14,7 +14,7 @@ from oneslice.matching import Matcher
 from oneslice.ordering import weigh
 from oneslice.pool import SupportPool
 from oneslice.prompting import Match, Prompt, Prompter
-from oneslice.registration import refine, register
+from oneslice.registration import Described, refine, register
 from oneslice.sam2.engine import Engine
 from oneslice.transform import Transform, warp
 
@@ -70,6 +70,7 @@ class CarryingPrompter(Prompter):
         self._matcher = matcher
         self._queries = queries
         self._clock = clock
+        self._supports = Described.of(torch.stack([pool[entry] for entry in range(len(pool))]))
         self._slices: dict[int, _Registered] = {}
         self._weights: dict[int, Tensor] = {}  # (P, K) for each slice
 
@@ -86,13 +87,13 @@ class CarryingPrompter(Prompter):
         eligible = self._candidates(index)
         pairs = eligible.nonzero()
         entries, place = pairs[:, 0].unique(return_inverse=True)
-        images = torch.stack([self._pool[int(entry)] for entry in entries])
         masks = torch.stack([self._pool.masks(int(entry)) for entry in entries])
-        query = self._queries.image(index)
         with self._clock.stage("registration"):
-            found = register(query.expand(len(entries), -1, -1, -1), images)
-            whole = found.select(place)
-            local, cost = refine(query, images[place], masks[place, pairs[:, 1]], whole)
+            query = Described.of(self._queries.image(index)[None])
+            found = register(query.select([0] * len(entries)), self._supports.select(entries))
+            whole, given = found.select(place), masks[place, pairs[:, 1]]
+            around = self._supports.select(pairs[:, 0])
+            local, cost = refine(query.select([0] * len(pairs)), around, given, whole)
         costs = torch.full(eligible.shape, torch.inf)
         costs[pairs[:, 0], pairs[:, 1]] = cost
         return _Registered(pairs, whole, local, costs)

@@ -9,7 +9,7 @@ these surroundings alone. Nothing is learned.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,42 +26,69 @@ _AFFINE_STEPS, _AFFINE_RATE = 20, 0.02
 _FIELD_STEPS, _FIELD_RATE = 20, 0.02
 _SMOOTHNESS = 4.8
 _FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compared
-_LOCAL_STEPS, _LOCAL_RATE, _LOCAL_REACH, _LOCAL_SHIFT = (
-    30,
-    0.01,
-    4,
-    12,
-)  # pixels around a structure; largest shift
+_LOCAL_STEPS, _LOCAL_RATE = 30, 0.01
+_LOCAL_REACH, _LOCAL_SHIFT = 4, 12  # pixels around a structure; largest shift
 _SHIFT_PENALTY = 0.05
 _LOST = 9.0  # the cost of a structure that lies outside the slice; any that is inside costs less
 
 
-def register(query: Tensor, support: Tensor) -> Transform:
-    """Find where each position of the query slice lies in the support.
+@dataclass(frozen=True)
+class Described:
+    """What registration needs to know of B slices, made once for many registrations.
 
     Args:
-        query: (B, 1, S, S) slices in [0, 1].
-        support: (B, 1, S, S), one for each of them.
+        coarse: (B, 1, h, w) blurred, for the search.
+        middle: (B, 9, h, w) descriptions, for the affine map.
+        fine: (B, 9, h, w) descriptions, for displacements.
+        image: (B, 1, h, w) on the fine grid.
     """
+
+    coarse: Tensor
+    middle: Tensor
+    fine: Tensor
+    image: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor) -> Described:
+        """Describe slices (B, 1, S, S) in [0, 1]."""
+        with _one_thread(), torch.inference_mode(False):
+            images = images.clone()
+            image = _small(images, _FINE)
+            middle = describe(_small(images, _MIDDLE))
+            return cls(blur(_small(images, _COARSE), 0.5), middle, describe(image), image)
+
+    def select(self, index: Tensor | Sequence[int]) -> Described:
+        """The slices ``index``; a slice may be taken often."""
+        return Described(
+            self.coarse[index], self.middle[index], self.fine[index], self.image[index]
+        )
+
+
+def register(query: Described, support: Described) -> Transform:
+    """Find where each position of the query slices lies in the supports, one for each of them."""
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
-        query, support = query.clone(), support.clone()
-        found = _search(_small(query, _COARSE), _small(support, _COARSE))
-        affine = _descend_affine(_small(query, _MIDDLE), _small(support, _MIDDLE), found)
-        fixed, moving = (describe(_small(x, _FINE)) for x in (query, support))
-        everywhere = torch.ones_like(fixed[:, :1])
-        points = _Points.within(everywhere, _FIELD_POINTS)
-        start = Transform.affine_only(affine)
-        return _descend_field(fixed, moving, start, everywhere, points, _FIELD_STEPS, _FIELD_RATE)
+        found = _search(query.coarse, support.coarse)
+        affine = _descend_affine(query.middle, support.middle, found)
+        everywhere = torch.ones_like(query.fine[:, :1])
+        return _descend_field(
+            query.fine,
+            support.fine,
+            Transform.affine_only(affine),
+            everywhere,
+            _Points.within(everywhere, _FIELD_POINTS),
+            _FIELD_STEPS,
+            _FIELD_RATE,
+        )
 
 
 def refine(
-    query: Tensor, support: Tensor, masks: Tensor, whole: Transform
+    query: Described, support: Described, masks: Tensor, whole: Transform
 ) -> tuple[Transform, Tensor]:
     """Better a registration around each structure, and say how well it fits.
 
     Args:
-        query: (1, S, S) slice in [0, 1].
-        support: (K, 1, S, S), the support of each structure, as it was before registration.
+        query: the slice, once for each of K structures.
+        support: of each structure, as it was before registration.
         masks: (K, S, S), the structures on it.
         whole: K transforms, from ``register``.
 
@@ -71,19 +98,17 @@ def refine(
         slice is left where it is, at a cost above all others.
     """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
-        fixed = describe(_small(query.clone()[None], _FINE)).expand(len(masks), -1, -1, -1)
-        image, mask = _small(support.clone(), _FINE), _small(masks.clone()[:, None], _FINE)
+        fixed, mask = query.fine, _small(masks.clone()[:, None], _FINE)
         grid = whole.grid(_FINE)
-        near, moving = _surroundings(warp(mask, grid)), describe(warp(image, grid))
+        near, moving = _surroundings(warp(mask, grid)), describe(warp(support.image, grid))
         shift = torch.stack(
             [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
         )
-        affine = F.pad(-2 * shift / _FINE, (0, 4))
-        start = Transform.affine_only(affine)
+        start = Transform.affine_only(F.pad(-2 * shift / _FINE, (0, 4)))
         weight = sample(near, start.grid(_FINE))
         points = _Points.within(weight, _LOCAL_POINTS)
         local = _descend_field(fixed, moving, start, weight, points, _LOCAL_STEPS, _LOCAL_RATE)
-        return local, _misfit(fixed, image, mask, whole.after(local, _FINE))
+        return local, _misfit(fixed, support.image, mask, whole.after(local, _FINE))
 
 
 def _misfit(fixed: Tensor, image: Tensor, mask: Tensor, grid: Tensor) -> Tensor:
@@ -108,7 +133,6 @@ def _one_thread() -> Iterator[None]:
 
 def _search(query: Tensor, support: Tensor) -> Tensor:
     """The best of a grid of affine parameters (B, 6) by correlation of blurred slices."""
-    query, support = blur(query, 0.5), blur(support, 0.5)
     best = query.new_full((len(query),), -torch.inf)
     found = query.new_zeros(len(query), 6)
     for base in (_moments(query, support), torch.zeros_like(found)):
@@ -143,13 +167,12 @@ def _centre_and_width(images: Tensor) -> tuple[Tensor, Tensor]:
     return centre, spread.sqrt().clamp(min=1e-3)
 
 
-def _descend_affine(query: Tensor, support: Tensor, start: Tensor) -> Tensor:
+def _descend_affine(fixed: Tensor, moving: Tensor, start: Tensor) -> Tensor:
     """Affine parameters (B, 6), by gradient descent from ``start``."""
-    fixed, moving = describe(query), describe(support)
     parameters = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([parameters], _AFFINE_RATE)
     for _ in range(_AFFINE_STEPS):
-        moved = sample(moving, affine_grid(parameters, query.shape[-1]))
+        moved = sample(moving, affine_grid(parameters, fixed.shape[-1]))
         _step(optimiser, _unlikeness(fixed, moved, torch.ones_like(fixed[:, :1])))
     return parameters.detach()
 
