@@ -66,7 +66,7 @@ def _run(segmenter: Segmenter, slices: int, structures: int) -> Seconds:
 
 
 def plot(curves: list[Curve], path: Path) -> None:
-    """One panel for each axis, with CPU seconds on one thread."""
+    """One panel for each axis, with CPU seconds on one thread; both scales are logarithmic."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -76,10 +76,10 @@ def plot(curves: list[Curve], path: Path) -> None:
     for panel, curve in zip(panels[0], curves, strict=True):
         values = list(curve.points)
         panel.plot(values, [curve.points[v].cpu for v in values], "o-", color="#2a6fb0")
-        panel.set(xscale="log", xlabel=curve.axis, title=curve.model, ylim=(0, None))
+        panel.set(xscale="log", yscale="log", xlabel=curve.axis, title=curve.model)
         panel.set_xticks(values, [str(v) for v in values], rotation=45, fontsize=7, minor=False)
         panel.set_xticks([], minor=True)
-        panel.grid(alpha=0.3)
+        panel.grid(alpha=0.3, which="both")
     panels[0][0].set_ylabel("CPU seconds, one thread")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
