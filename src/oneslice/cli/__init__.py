@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -23,6 +24,9 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Run the command line; a known error is one line on stderr and exit code 2."""
+    # Before torch is imported: threads that wait sleep, for on a busy machine spinning ones keep
+    # the one they wait for from running (docs/performance.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except OneSliceError as error:
