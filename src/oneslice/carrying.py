@@ -70,6 +70,7 @@ class CarryingPrompter(Prompter):
         self._matcher = matcher
         self._queries = queries
         self._clock = clock
+        self._eligible = pool.eligible()
         self._supports = Described.of(torch.stack([pool[entry] for entry in range(len(pool))]))
         self._slices: dict[int, _Registered] = {}
         self._weights: dict[int, Tensor] = {}  # (P, K) for each slice
@@ -87,12 +88,11 @@ class CarryingPrompter(Prompter):
         eligible = self._candidates(index)
         pairs = eligible.nonzero()
         entries, place = pairs[:, 0].unique(return_inverse=True)
-        masks = torch.stack([self._pool.masks(int(entry)) for entry in entries])
+        given = self._masks(pairs)
         with self._clock.stage("registration"):
             query = Described.of(self._queries.image(index)[None])
             found = register(query.select([0] * len(entries)), self._supports.select(entries))
-            whole, given = found.select(place), masks[place, pairs[:, 1]]
-            around = self._supports.select(pairs[:, 0])
+            whole, around = found.select(place), self._supports.select(pairs[:, 0])
             local, cost = refine(query.select([0] * len(pairs)), around, given, whole)
         costs = torch.full(eligible.shape, torch.inf)
         costs[pairs[:, 0], pairs[:, 1]] = cost
@@ -100,19 +100,17 @@ class CarryingPrompter(Prompter):
 
     def _candidates(self, index: int) -> Tensor:
         """(P, K), which entries are registered for which structures."""
-        eligible = self._pool.eligible()
-        if int(eligible.sum(0).max()) <= _CANDIDATES:
-            return eligible
+        if int(self._eligible.sum(0).max()) <= _CANDIDATES:
+            return self._eligible
         with self._clock.stage("matching"):
             distances = self._matcher.distances(self._queries, index)
         nearest = distances.topk(_CANDIDATES, 0, largest=False).indices
-        return eligible & torch.zeros_like(eligible).scatter(0, nearest, True)
+        return self._eligible & torch.zeros_like(self._eligible).scatter(0, nearest, True)
 
     def _weigh(self, costs: Tensor) -> Tensor:
         """(N, P, K) from costs (N, P, K); each structure's weights add up to 1."""
-        eligible, scans = self._pool.eligible(), self._pool.scans()
-        weights = torch.zeros_like(costs)
-        for structure, shown in enumerate(eligible.T):
+        scans, weights = self._pool.scans(), torch.zeros_like(costs)
+        for structure, shown in enumerate(self._eligible.T):
             weights[:, shown, structure] = weigh(costs[:, shown, structure], scans[shown])
         return weights
 
@@ -129,8 +127,7 @@ class CarryingPrompter(Prompter):
         registered, chosen = self._slices[index], self.match(index).chosen
         entries, place = chosen.unique(return_inverse=True)
         images = torch.stack([self._pool[int(entry)] for entry in entries])
-        masks = torch.stack([self._pool.masks(int(entry)) for entry in entries])
-        given = masks[place, torch.arange(len(chosen))]
+        given = self._masks(torch.stack([chosen, torch.arange(len(chosen))], 1))
         with self._clock.stage("registration"):
             grids = registered.grids(entries, images.shape[-1])
             warped = warp(images, grids)
@@ -145,8 +142,12 @@ class CarryingPrompter(Prompter):
     def _carry(self, index: int) -> Tensor:
         """(K, S, S): the weighted mean of the masks carried over."""
         registered, weights = self._slices[index], self._weights[index]
-        given = torch.stack([self._pool.masks(int(p))[k] for p, k in registered.pairs])
+        given = self._masks(registered.pairs)
         moved = warp(given[:, None], registered.whole.after(registered.local, given.shape[-1]))
         share = weights[registered.pairs[:, 0], registered.pairs[:, 1]]
         carried = torch.zeros(weights.shape[1], *given.shape[1:])
         return carried.index_add(0, registered.pairs[:, 1], share[:, None, None] * moved[:, 0])
+
+    def _masks(self, pairs: Tensor) -> Tensor:
+        """(M, S, S) of pairs (M, 2) of entry and structure."""
+        return torch.stack([self._pool.masks(int(entry))[k] for entry, k in pairs])

@@ -113,8 +113,11 @@ class ScanRun:
         if not (self._settings.trim and self._settings.search is Search.REGISTER and unknown):
             return self._labels
         costs = np.stack([self._case.prompter.match(n).distance.numpy() for n in unknown])
-        present = np.ones(self._certainty.shape, bool)
-        present[unknown] = stretches(evidence(self._agreement[unknown], costs))
+        odds = np.zeros(self._certainty.shape)
+        odds[unknown] = evidence(self._agreement[unknown], costs)
+        present = np.ones(odds.shape, bool)
+        present[unknown] = stretches(odds[unknown])
+        self._certainty = np.where(present, self._certainty, 1 / (1 + np.exp(odds)))
         return clear_absent(self._labels, self._second, present, self._prepared.structures)
 
     def _keep_given(self, labels: Array) -> None:
