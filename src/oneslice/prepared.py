@@ -44,7 +44,7 @@ class PreparedSupports:
         """What prompts the slices of one scan."""
         if self.search is Search.REGISTER:
             return CarryingPrompter(engine, self.pool, self.matcher, queries, clock)
-        return PoolPrompter(self.memories, self.matcher, queries, clock)
+        return PoolPrompter(self.memories, self.matcher, queries, len(self.structures), clock)
 
 
 def prepare(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import torch
 from torch import Tensor
 
 from oneslice.clock import Stopwatch
@@ -110,25 +111,41 @@ class PoolMemories:
 
 
 class PoolPrompter(Prompter):
-    """Prompts by the most alike entries of the pool, as they are (arXiv 2503.04826)."""
+    """Prompts by the most alike entries of the pool, as they are (arXiv 2503.04826).
+
+    Args:
+        memories: of the pool.
+        matcher: compares the pool with the scan's slices.
+        queries: the N slices of the scan.
+        structures: K, how many there are.
+        clock: adds up the seconds of each stage.
+    """
 
     def __init__(
-        self, memories: PoolMemories, matcher: Matcher, queries: EncodedFrames, clock: Stopwatch
+        self,
+        memories: PoolMemories,
+        matcher: Matcher,
+        queries: EncodedFrames,
+        structures: int,
+        clock: Stopwatch,
     ) -> None:
         self._memories = memories
         self._matcher = matcher
         self._queries = queries
         self._clock = clock
-        self._matches: dict[int, Match] = {}
+        # one block each: a small tensor for every slice would fragment the memory of long scans
+        self._matched = torch.zeros(len(queries), dtype=torch.bool)
+        self._chosen = torch.zeros(len(queries), structures, dtype=torch.long)
+        self._distance = torch.zeros(len(queries), structures)
 
     def match(self, index: int) -> Match:
         """The entry that is most alike, for each structure."""
-        if index not in self._matches:
+        if not self._matched[index]:
             with self._clock.stage("matching"):
                 distances = self._matcher.distances(self._queries, index)
-                distance, chosen = distances.min(0)
-                self._matches[index] = Match(chosen, distance)
-        return self._matches[index]
+                self._distance[index], self._chosen[index] = distances.min(0)
+                self._matched[index] = True
+        return Match(self._chosen[index], self._distance[index])
 
     def prompt(self, index: int) -> Prompt:
         """The memories of the matched entries."""
