@@ -141,8 +141,11 @@ class Matcher:
     def __init__(self, descriptor: Descriptor, pool: EncodedFrames, eligible: Tensor) -> None:
         self._descriptor = descriptor
         self._eligible = eligible
-        described = [descriptor.describe(pool, index) for index in range(len(pool))]
-        self._pool = torch.stack(described)
+        first = descriptor.describe(pool, 0)
+        self._pool = first.new_empty(len(pool), len(first))  # filled in place: they may be many
+        self._pool[0] = first
+        for index in range(1, len(pool)):
+            self._pool[index] = descriptor.describe(pool, index)
 
     def distances(self, queries: EncodedFrames, index: int) -> Tensor:
         """(P, K) of the supports to one query slice; infinite where one lacks a structure."""
