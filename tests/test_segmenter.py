@@ -346,3 +346,19 @@ def test_results_are_written_with_their_record_or_not_at_all(segmenter, tmp_path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "b.json"]
     found.save(tmp_path / "a.nii.gz", overwrite=True)
     assert "structures" in json.loads((tmp_path / "a.json").read_text())
+
+
+def test_a_structure_ends_where_it_ends():
+    """Past the organs' ends nothing is left; what the network alone would say is there."""
+    one, other = patient(1), patient(2)
+    untrimmed, trimmed = (
+        Segmenter("mini", "cpu", Settings(trim=trim)).segment(other.image, one.support)
+        for trim in (False, True)
+    )
+    for structure in one.labels.structures:
+        truth, before, after = (
+            labels.array == structure.value for labels in (other.labels, untrimmed, trimmed)
+        )
+        beyond = ~truth.any((0, 1))
+        assert before[..., beyond].sum() > 50 and not after[..., beyond].any()
+        assert (after & truth).sum() > 0.85 * (before & truth).sum()

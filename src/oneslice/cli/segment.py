@@ -71,6 +71,13 @@ def segment(
     image_size: Annotated[
         int | None, typer.Option(help="Side of the network's input, a multiple of 32.")
     ] = None,
+    trim: Annotated[
+        bool,
+        typer.Option(
+            "--trim/--no-trim",
+            help="Clear structures from slices beyond their ends, which registration tells.",
+        ),
+    ] = True,
     min_fragment: Annotated[
         float, typer.Option(help="Drop pieces smaller than this fraction of the largest one.")
     ] = 0.0,
@@ -109,6 +116,7 @@ def segment(
         augmentations=augmentations,
         window=window,
         modality=modality,
+        trim=trim,
         min_fragment=min_fragment,
         seed=seed,
         memory=memory,
