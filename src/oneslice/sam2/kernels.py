@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.activations import ACT2FN
 
-_ONEDNN = torch.backends.mkldnn.is_available()  # not on every platform
+# not on every platform, and not for ever: the operation is not part of PyTorch's public face
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _FUSED = ("none", "gelu", "relu")  # activations that oneDNN applies on the way
 POSITIONS = 4096  # that go through a block's layers at once: what lies between stays in the cache
 _ROWS = 512  # queries that attend at once
