@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import growth, levers, memory, tables
-from benchmarks.compare import Comparison, Task, compare, like_for_like
+from benchmarks.compare import Comparison, Task, compare
 from benchmarks.peers import Peers
 from benchmarks.timing import all_threads, machine
 
@@ -105,7 +105,7 @@ def _grid(plan: Plan, size: int, folder: Path) -> list[Comparison]:
         for threads in plan.threads
         for structures in plan.structures
     ]
-    return [compare(task, peers, like_for_like(peers, task)) for task in tasks]
+    return [compare(task, peers) for task in tasks]
 
 
 def _levers(plan: Plan, folder: Path) -> None:

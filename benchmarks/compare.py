@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks import phantom
+from benchmarks.method import like_for_like
 from benchmarks.peers import Peers
 from benchmarks.timing import Seconds, median, now, timed
-from oneslice import Segmenter, Settings
-from oneslice.pool import Augmentations
+from oneslice import Segmenter
 
 GOALS = {1: 1.9, 4: 4.0, 13: 7.0}  # times faster than both peers, by structures
 FLOOR_GOAL = 1.25
@@ -60,9 +60,11 @@ class Comparison:
         return self.probes[encoder] * self.task.images
 
 
-def compare(task: Task, peers: Peers, segmenter: Segmenter) -> Comparison:
+def compare(task: Task, peers: Peers) -> Comparison:
     """Run oneslice on a phantom, and the probes in between."""
     torch.set_num_threads(task.threads)
+    settings = like_for_like(task.augmentations)
+    segmenter = Segmenter(peers.weights, "cpu", settings, image_size=task.size)
     probes: dict[str, list[Seconds]] = defaultdict(list)
     paused = Seconds()
 
@@ -79,11 +81,3 @@ def compare(task: Task, peers: Peers, segmenter: Segmenter) -> Comparison:
     whole = timed(lambda: segmenter.segment(scan, support, progress=probe))
     medians = {name: median(times) for name, times in probes.items()}
     return Comparison(task, whole - paused, medians)
-
-
-def like_for_like(peers: Peers, task: Task) -> Segmenter:
-    """oneslice set to the peers' method: matched augmentations, each slice by itself."""
-    settings = Settings(
-        search="pool", strategy="pairwise", augmentations=Augmentations(task.augmentations)
-    )
-    return Segmenter(peers.weights, "cpu", settings, image_size=task.size)

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from benchmarks import phantom
+from benchmarks.method import like_for_like
 from benchmarks.timing import Seconds, timed
-from oneslice import Segmenter, Settings
-from oneslice.pool import Augmentations
+from oneslice import Segmenter
 
 MINI_SIZE = 128
 SLICES, STRUCTURES, AUGMENTATIONS = 20, 2, 8  # of the axes that are not varied
@@ -53,10 +53,7 @@ def along_sizes(weights: Path, sizes: Iterable[int]) -> Curve:
 
 
 def _segmenter(model: str | Path, size: int, augmentations: int) -> Segmenter:
-    settings = Settings(
-        search="pool", strategy="pairwise", augmentations=Augmentations(augmentations)
-    )
-    return Segmenter(model, "cpu", settings, image_size=size)
+    return Segmenter(model, "cpu", like_for_like(augmentations), image_size=size)
 
 
 def _run(segmenter: Segmenter, slices: int, structures: int) -> Seconds:

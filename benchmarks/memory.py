@@ -23,15 +23,10 @@ def peak(slices: int, augmentations: int, budget: int) -> int:
 def main() -> None:
     slices, augmentations, budget = map(int, sys.argv[1:])
     from benchmarks import phantom
-    from oneslice import Segmenter, Settings
-    from oneslice.pool import Augmentations
+    from benchmarks.method import like_for_like
+    from oneslice import Segmenter
 
-    settings = Settings(
-        search="pool",
-        strategy="pairwise",
-        augmentations=Augmentations(augmentations),
-        memory=budget,
-    )
+    settings = like_for_like(augmentations, budget)
     scan, _ = phantom.scan(slices, 2, seed=2, side=SIDE)
     Segmenter("mini", "cpu", settings).segment(scan, phantom.labelled(8, 2))
     print(_high_water())

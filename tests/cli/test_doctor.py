@@ -106,3 +106,18 @@ def test_help_imports_nothing_heavy_and_takes_less_than_half_a_second():
     assert "heavy: []" in printed
     assert "models" in printed and "doctor" in printed
     assert after.ru_utime - before.ru_utime < 0.5
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_told_otherwise(given, found):
+    code = (
+        "import os, sys; sys.argv = ['oneslice', '--help']\n"
+        "from oneslice.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(os.environ['OMP_WAIT_POLICY'])\n"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment = others | ({"OMP_WAIT_POLICY": given} if given else {})
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == found
