@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.appearance import SIDE, Appearance
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.matching import Matcher
@@ -74,15 +76,22 @@ class CarryingPrompter(Prompter):
         self._supports = Described.of(torch.stack([pool[entry] for entry in range(len(pool))]))
         self._slices: dict[int, _Registered] = {}
         self._weights: dict[int, Tensor] = {}  # (P, K) for each slice
+        self._appearance = Appearance(self._eligible.shape[1])
 
     def prepare(self, slices: Sequence[int], tick: Callable[[], None]) -> None:
-        """Register the labelled slices onto each slice, then weigh them over the whole scan."""
+        """Register the labelled slices onto each slice, then weigh them over the whole scan.
+
+        The masks carried over then tell what the structures look like in this scan.
+        """
         for index in slices:
             self._slices[index] = self._register(index)
             tick()
         if self._slices:
             costs = torch.stack([registered.costs for registered in self._slices.values()])
             self._weights = dict(zip(self._slices, self._weigh(costs), strict=True))
+        with self._clock.stage("appearance"):
+            for index in self._slices:
+                self._appearance.see(self._queries.image(index), self._carry(index, SIDE))
 
     def _register(self, index: int) -> _Registered:
         eligible = self._candidates(index)
@@ -132,20 +141,20 @@ class CarryingPrompter(Prompter):
             grids = registered.grids(entries, images.shape[-1])
             warped = warp(images, grids)
             prompts = (warp(given[:, None], grids[place])[:, 0] >= 0.5).float()
-            carried = self._carry(index)
+            carried = self._carry(index, images.shape[-1])
         inside = prompts.flatten(1).any(1)[:, None, None]
         with self._clock.stage("encoding"):
             features = self._engine.encode(warped)
         memory = self._engine.remember(features.select(place), torch.where(inside, prompts, given))
-        return Prompt(memory, carried)
+        return Prompt(memory, carried, self._appearance.evidence(self._queries.image(index)))
 
-    def _carry(self, index: int) -> Tensor:
-        """(K, S, S): the weighted mean of the masks carried over."""
+    def _carry(self, index: int, side: int) -> Tensor:
+        """(K, side, side): the weighted mean of the masks carried over."""
         registered, weights = self._slices[index], self._weights[index]
-        given = self._masks(registered.pairs)
-        moved = warp(given[:, None], registered.whole.after(registered.local, given.shape[-1]))
+        given = F.adaptive_avg_pool2d(self._masks(registered.pairs)[:, None], side)
+        moved = warp(given, registered.whole.after(registered.local, side))
         share = weights[registered.pairs[:, 0], registered.pairs[:, 1]]
-        carried = torch.zeros(weights.shape[1], *given.shape[1:])
+        carried = torch.zeros(weights.shape[1], side, side)
         return carried.index_add(0, registered.pairs[:, 1], share[:, None, None] * moved[:, 0])
 
     def _masks(self, pairs: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.appearance import within_reach
 from oneslice.geometry import Array
 from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
@@ -17,25 +18,28 @@ from oneslice.volume import Structure
 
 @dataclass(frozen=True)
 class Blend:
-    """Makes one mask of the network's and the registered one.
+    """Makes one mask of the network's, the registered one, and what intensities say.
 
     Args:
         weight: 0 to 1, of the registered masks; SAM 2's probabilities have the rest.
+        appearance: weight of the intensities' evidence beside both; 0: it is not asked.
         presence: a structure whose object score (a logit) is this or less is absent to the
             network; SAM 2's own threshold is 0.
     """
 
     weight: float = 0.0
+    appearance: float = 0.0
     presence: float = 0.0
 
     def __call__(
-        self, prediction: Prediction, carried: Tensor | None
+        self, prediction: Prediction, carried: Tensor | None, evidence: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Logits (K, h, w), on the finer grid of the two, and the agreement (K,) of the masks.
 
         Args:
             prediction: the network's, of K structures.
             carried: (K, S, S) in [0, 1], registered masks; None: the network speaks alone.
+            evidence: (K, n, n) log odds of the intensities, on a coarser grid.
         """
         logits = present_logits(prediction, self.presence).cpu()
         if carried is None:
@@ -44,7 +48,12 @@ class Blend:
         fine = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
         found = torch.sigmoid(fine)
         mixed = (1 - self.weight) * found + self.weight * carried
-        return torch.logit(mixed, eps=1e-6), overlap(found, carried)
+        blended, agreement = torch.logit(mixed, eps=1e-6), overlap(found, carried)
+        if evidence is None or not self.appearance:
+            return blended, agreement
+        near = within_reach(evidence, F.adaptive_avg_pool2d(mixed, evidence.shape[-1]))
+        said = F.interpolate(near[None], size, mode="bilinear", align_corners=False)[0]
+        return blended + self.appearance * said, agreement
 
 
 def present_logits(prediction: Prediction, presence: float) -> Tensor:

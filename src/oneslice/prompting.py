@@ -51,10 +51,13 @@ class Prompt:
         memory: of each structure on its support.
         carried: (K, S, S) in [0, 1], the supports' masks where registration puts them on the
             slice; None without registration.
+        evidence: (K, n, n), what the slice's intensities say for each structure (log odds); None
+            without registration.
     """
 
     memory: Memory
     carried: Tensor | None = None
+    evidence: Tensor | None = None
 
 
 class Prompter(ABC):

@@ -76,7 +76,7 @@ class Case:
         context = [Remembered(prompt.memory, farthest + 1, prompted=True), *others]
         pairs = [0] * len(prompt.memory.pointer)
         prediction = self.engine.segment(self.queries.features([index]), pairs, context, frames)
-        logits, agreement = self.blend(prediction, prompt.carried)
+        logits, agreement = self.blend(prediction, prompt.carried, prompt.evidence)
         return SlicePrediction(index, prediction, logits, agreement)
 
     def remember_known(self, index: int) -> Memory:

@@ -67,7 +67,7 @@ class ScanRun:
         queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
         known = {index: self._masks(labels) for index, labels in self._given.items()}
         prompter = prepared.prompter(engine, queries, clock)
-        blend = Blend(settings.carried, settings.presence)
+        blend = Blend(settings.carried, settings.appearance, settings.presence)
         self._case = Case(engine, queries, prompter, blend, known)
         self._labels = np.zeros((len(self._frames), *self._frames.slice_shape), np.uint16)
         self._second = np.zeros_like(self._labels)

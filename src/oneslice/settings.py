@@ -29,6 +29,8 @@ class Settings:
     Args:
         search: how supports come to resemble the slices they are matched to.
         carried: weight, 0 to 1, of the registered masks themselves beside the network's.
+        appearance: weight of what the scan's own intensities say for each structure; needs
+            registration, which tells them.
         strategy: how memories flow over the slices.
         trim: whether structures are cleared from slices beyond their ends, which registration
             tells; nothing is cleared without it.
@@ -46,6 +48,7 @@ class Settings:
 
     search: Search = Search.REGISTER
     carried: float = 0.42
+    appearance: float = 0.7
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
     metric: Metric = Metric.ENCODER
@@ -65,7 +68,7 @@ class Settings:
                 known = ", ".join(member.value for member in kind)
                 raise InputError(f"{name} {value!r}: choose one of {known}")
             object.__setattr__(self, name, None if value is None else kind(value))
-        for name in ("min_fragment", "carried"):
+        for name in ("min_fragment", "carried", "appearance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is a fraction from 0 to 1, not {getattr(self, name)}")
         if self.memory < 1:
@@ -88,6 +91,7 @@ class Settings:
         return {
             "search": self.search.value,
             "carried": self.carried,
+            "appearance": self.appearance,
             "strategy": self.strategy.value,
             "trim": self.trim,
             "metric": self.metric.value,

@@ -25,6 +25,7 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "all": {},
     "no registration": {"search": Search.POOL},
     "no registered masks": {"carried": 0.0},
+    "no appearance": {"appearance": 0.0},
     "no neighbours": {"strategy": Strategy.PAIRWISE},
     "no ends": {"trim": False},
 }

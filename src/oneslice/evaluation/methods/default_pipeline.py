@@ -26,7 +26,7 @@ class DefaultPipeline(Method):
     uses_extent = False
 
     def __init__(self, options: Options) -> None:
-        names = ("strategy", "metric", "search", "carried", "trim")
+        names = ("strategy", "metric", "search", "carried", "appearance", "trim")
         chosen = {name: getattr(options, name) for name in names}
         given = {name: value for name, value in chosen.items() if value is not None}
         settings = replace(Settings(seed=options.seed), **given)

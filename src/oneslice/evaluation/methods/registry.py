@@ -46,6 +46,7 @@ class Options:
         strategy: how memories flow in ``oneslice``; None: as users get it.
         search: how supports come to resemble slices in ``oneslice``; None: as users get it.
         carried: weight of the registered masks in ``oneslice``; None: as users get it.
+        appearance: likewise of intensities.
         trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
         seed: of the augmentations.
     """
@@ -59,6 +60,7 @@ class Options:
     strategy: Strategy | None = None
     search: Search | None = None
     carried: float | None = None
+    appearance: float | None = None
     trim: bool | None = None
     seed: int = 0
 
