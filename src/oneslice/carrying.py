@@ -20,7 +20,8 @@ from oneslice.registration import Described, refine, register
 from oneslice.sam2.engine import Engine
 from oneslice.transform import Transform, warp
 
-_CANDIDATES = 4  # labelled slices that are registered for each structure, the most alike first
+_CANDIDATES = 5  # labelled slices that are registered for each structure, the most alike first
+_PREDICTED = 0.015  # what a slice whose labels were predicted costs more than a given one
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class CarryingPrompter(Prompter):
     def _weigh(self, costs: Tensor) -> Tensor:
         """(N, P, K) from costs (N, P, K); each structure's weights add up to 1."""
         scans, weights = self._pool.scans(), torch.zeros_like(costs)
+        costs = costs + _PREDICTED * self._pool.predicted()[:, None]
         for structure, shown in enumerate(self._eligible.T):
             weights[:, shown, structure] = weigh(costs[:, shown, structure], scans[shown])
         return weights

@@ -56,6 +56,8 @@ class LabelledSlice:
         scan: the name of the scan.
         index: of the slice in the scan.
         support: the number of the scan among the supports.
+        position: of the slice in the order in which the scan is read.
+        predicted: whether its masks were found by a run instead of given by a user.
     """
 
     image: Tensor
@@ -63,6 +65,8 @@ class LabelledSlice:
     scan: str
     index: int
     support: int = 0
+    position: int = 0
+    predicted: bool = False
 
 
 class SupportPool:
@@ -114,10 +118,16 @@ class SupportPool:
         """(P,): the number of the support that entry p comes from."""
         return torch.tensor([self._entry(index)[0].support for index in range(len(self))])
 
+    def predicted(self) -> Tensor:
+        """(P,): whether the masks of entry p were found by a run."""
+        return torch.tensor([self._entry(index)[0].predicted for index in range(len(self))])
+
     def describe(self, index: int) -> dict[str, Any]:
         """Where an entry comes from and how it was augmented."""
         source, parameters, copy = self._entry(index)
-        origin = {"scan": source.scan, "slice": source.index}
+        origin: dict[str, Any] = {"scan": source.scan, "slice": source.index}
+        if source.predicted:
+            origin["predicted"] = True
         return origin | ({"augmentation": parameters.describe(0)} if copy else {})
 
 
@@ -137,8 +147,17 @@ def labelled_slices(
     found = []
     for position in np.flatnonzero(labels.any((1, 2))).tolist():
         masks = frames.letterbox.fit_mask(structure_masks(labels[position], structures))
-        index = view.file_index(support.image.geometry, position)
-        found.append(LabelledSlice(frames[position], masks, support.image.name, index, number))
+        found.append(
+            LabelledSlice(
+                frames[position],
+                masks,
+                support.image.name,
+                view.file_index(support.image.geometry, position),
+                number,
+                position,
+                support.predicted,
+            )
+        )
     return found
 
 

@@ -55,13 +55,17 @@ def prepare(
     pool_size: int,
     clock: Stopwatch,
 ) -> PreparedSupports:
-    """Augment, describe and make ready ``pool_size`` copies of each labelled slice."""
+    """Augment, describe and make ready ``pool_size`` copies of each labelled slice.
+
+    Supports of one scan count as one: their slices are put in its order.
+    """
     supports = tuple(supports)
     structures = all_structures(supports)
     directions = supports[0].directions
+    images = list(dict.fromkeys(id(support.image) for support in supports))
     slices = [
         labelled
-        for number, support in enumerate(supports)
+        for support in supports
         for labelled in labelled_slices(
             support,
             structures,
@@ -69,9 +73,10 @@ def prepare(
             settings.window,
             engine.image_size,
             settings.modality,
-            number,
+            images.index(id(support.image)),
         )
     ]
+    slices.sort(key=lambda labelled: (labelled.support, labelled.position))
     pool = SupportPool(slices, pool_size, settings.policy, settings.seed)
     encoded = EncodedFrames(engine, pool, settings.feature_budget, clock)
     matcher = Matcher(descriptor, encoded, pool.eligible())

@@ -78,7 +78,9 @@ class ScanRun:
         """The labelled slices, by position, of supports that are slices of this very scan."""
         given: dict[int, Array] = {}
         for support in self._prepared.supports:
-            if support.axis == self._view.axes[0] and support.is_of(self._volume):
+            if support.predicted or support.axis != self._view.axes[0]:
+                continue
+            if support.is_of(self._volume):
                 labels = self._view.to_slices(support.labels.array)
                 for index in np.flatnonzero(labels.any((1, 2))).tolist():
                     below = given.get(index, np.zeros_like(labels[index]))

@@ -11,12 +11,14 @@ from typing import Any
 
 import oneslice
 from oneslice.clock import Stopwatch
+from oneslice.completion import complete, incomplete
 from oneslice.device import Device, resolve
 from oneslice.errors import InputError, OneSliceError
 from oneslice.formats import read_volume
 from oneslice.geometry import SliceView, aligned_view, matching_axis
 from oneslice.matching import make_descriptor
 from oneslice.prepared import PreparedSupports, prepare
+from oneslice.prompting import Search
 from oneslice.run import Progress, ScanRun
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
@@ -70,6 +72,7 @@ class Segmenter:
         self._engine = Engine(network)
         self._descriptor = make_descriptor(self.settings.metric, offline)
         self._prepared: tuple[_Key, PreparedSupports] | None = None
+        self._completed: dict[Support, list[Support]] = {}  # what was found in their own scans
 
     def segment(
         self,
@@ -85,7 +88,8 @@ class Segmenter:
             scan: a volume, or a path to read it from.
             support: labelled slices of one scan, or of several.
             axis: the slice axis of the scan; None: the one that fits the support.
-            progress: called with (steps done, steps in all); each slice takes two.
+            progress: called with (steps done, steps in all); each slice takes two, those of a
+                support's own scan too where few of them are labelled: it is segmented first, once.
 
         Returns:
             Labels on the scan's own grid. If the scan is a support's own, its labelled slices are
@@ -95,12 +99,26 @@ class Segmenter:
         if not supports:
             raise InputError("no support given: at least one labelled slice is needed")
         volume = scan if isinstance(scan, Volume) else read_volume(scan)
-        clock = Stopwatch()
         view = query_view(volume, supports[0], axis)
+        clock, slices = Stopwatch(), volume.geometry.shape[view.axes[0]]
+        with clock.stage("completion"):
+            others = [each for each in supports if not each.is_of(volume)]
+            progress = self._complete(others, slices, progress or _silent)
+        supports += tuple(more for each in others for more in self._completed[each])
+        return self._segment(volume, view, supports, progress, clock)
+
+    def _segment(
+        self,
+        volume: Volume,
+        view: SliceView,
+        supports: tuple[Support, ...],
+        progress: Progress,
+        clock: Stopwatch,
+    ) -> Segmentation:
         with clock.stage("supports"):
             prepared = self._prepare(supports, volume.geometry.shape[view.axes[0]], clock)
         run = ScanRun(self._engine, volume, view, prepared, self.settings, clock)
-        labels, certainty = run.segment(progress or _silent)
+        labels, certainty = run.segment(progress)
         record = {"oneslice": oneslice.__version__} | self._environment() | run.record()
         return Segmentation(
             LabelMap(labels, volume.geometry, prepared.structures, volume.name),
@@ -108,6 +126,27 @@ class Segmenter:
             view.axes[0],
             record,
         )
+
+    def _complete(self, supports: Sequence[Support], slices: int, progress: Progress) -> Progress:
+        """Segment the supports' own scans where few slices are labelled, unless that was done.
+
+        Returns:
+            The progress of what remains: a scan of ``slices`` slices.
+        """
+        wanted = self.settings.complete and self.settings.search is Search.REGISTER
+        self._completed = {s: found for s, found in self._completed.items() if s in supports}
+        missing = [s for s in supports if s not in self._completed]
+        parts = {s: incomplete(s) if wanted else [] for s in missing}
+        done, total = 0, 2 * (slices + sum(len(own) * s.slice_count for s, own in parts.items()))
+        for support, own in parts.items():
+            added = []
+            for part in own:
+                step = _after(done, total, progress)
+                found = self._segment(part.image, part.view, (part,), step, Stopwatch())
+                added.append(complete(part, found.labels))
+                done += 2 * support.slice_count
+            self._completed[support] = [more for more in added if more]
+        return _after(done, total, progress)
 
     def _environment(self) -> dict[str, Any]:
         versions = {name: version(name) for name in ("torch", "transformers", "numpy", "SimpleITK")}
@@ -159,6 +198,11 @@ def query_view(volume: Volume, support: Support, axis: int | None) -> SliceView:
     elif axis not in (0, 1, 2):
         raise InputError(f"axis must be 0, 1 or 2, not {axis}")
     return aligned_view(volume.geometry, axis, support.directions)
+
+
+def _after(done: int, total: int, progress: Progress) -> Progress:
+    """The progress of a part of the work that begins when ``done`` of ``total`` steps are."""
+    return lambda steps, _: progress(done + steps, total)
 
 
 def _silent(done: int, total: int) -> None:

@@ -34,6 +34,8 @@ class Settings:
         strategy: how memories flow over the slices.
         trim: whether structures are cleared from slices beyond their ends, which registration
             tells; nothing is cleared without it.
+        complete: whether, of supports with few labelled slices, the rest of their own scan is
+            segmented first and speaks for other scans too; needs registration.
         metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.
         policy: how far the augmentations go.
@@ -51,6 +53,7 @@ class Settings:
     appearance: float = 0.7
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
+    complete: bool = True
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
     policy: AugmentationPolicy = field(default_factory=AugmentationPolicy)
@@ -94,6 +97,7 @@ class Settings:
             "appearance": self.appearance,
             "strategy": self.strategy.value,
             "trim": self.trim,
+            "complete": self.complete,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),
             "policy": vars(self.policy),

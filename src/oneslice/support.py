@@ -23,6 +23,7 @@ class Support:
         labels: on the image's grid, 0 wherever nothing is labelled.
         axis: the slice axis; None: the axis along which only one slice is labelled if there is
             just one such axis, else the image's through-plane axis.
+        predicted: whether the labels were found by a run instead of given by a user.
 
     Raises:
         InputError: labels on another grid, nothing labelled, or no such axis.
@@ -31,6 +32,7 @@ class Support:
     image: Volume
     labels: LabelMap
     axis: int | None = None
+    predicted: bool = False
 
     def __post_init__(self) -> None:
         if difference := self.image.geometry.difference(self.labels.geometry):
@@ -93,6 +95,16 @@ class Support:
         """The structures that are labelled somewhere."""
         present = set(np.unique(self.labels.array).tolist())
         return tuple(s for s in self.labels.structures if s.value in present)
+
+    @property
+    def slice_count(self) -> int:
+        """How many slices the scan has."""
+        return int(self.image.geometry.shape[self.view.axes[0]])
+
+    def slices_with(self, structure: Structure) -> tuple[int, ...]:
+        """The positions, along ``view``, of the slices on which a structure is labelled."""
+        slices = self.view.to_slices(self.labels.array) == structure.value
+        return tuple(np.flatnonzero(slices.any((1, 2))).tolist())
 
     def is_of(self, scan: Volume) -> bool:
         """Whether the scan is the support's own."""

@@ -78,6 +78,13 @@ def segment(
             help="Clear structures from slices beyond their ends, which registration tells.",
         ),
     ] = True,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete/--no-complete",
+            help="Segment a support's own scan first where fewer than three slices are labelled.",
+        ),
+    ] = True,
     min_fragment: Annotated[
         float, typer.Option(help="Drop pieces smaller than this fraction of the largest one.")
     ] = 0.0,
@@ -117,6 +124,7 @@ def segment(
         window=window,
         modality=modality,
         trim=trim,
+        complete=complete,
         min_fragment=min_fragment,
         seed=seed,
         memory=memory,

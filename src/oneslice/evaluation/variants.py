@@ -27,6 +27,7 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "no registered masks": {"carried": 0.0},
     "no appearance": {"appearance": 0.0},
     "no neighbours": {"strategy": Strategy.PAIRWISE},
+    "no completion": {"complete": False},
     "no ends": {"trim": False},
 }
 

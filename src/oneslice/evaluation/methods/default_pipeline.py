@@ -26,7 +26,7 @@ class DefaultPipeline(Method):
     uses_extent = False
 
     def __init__(self, options: Options) -> None:
-        names = ("strategy", "metric", "search", "carried", "appearance", "trim")
+        names = ("strategy", "metric", "search", "carried", "appearance", "trim", "complete")
         chosen = {name: getattr(options, name) for name in names}
         given = {name: value for name, value in chosen.items() if value is not None}
         settings = replace(Settings(seed=options.seed), **given)
@@ -37,6 +37,7 @@ class DefaultPipeline(Method):
             image_size=options.image_size,
             offline=options.offline,
         )
+        self._support: Support | None = None  # the last one: what it was completed by is kept
 
     def segment(self, query: Stack, support: Stack, requests: Sequence[Request]) -> list[Array]:
         """Segment all structures at once, so that they compete.
@@ -56,10 +57,21 @@ class DefaultPipeline(Method):
         structures = tuple(request.structure for request in requests)
         array, geometry = support.view.to_array(labels), support.volume.geometry
         label_map = LabelMap(array, geometry, structures)
-        given = Support(support.volume, label_map, support.view.axes[0])
+        given = self._known(Support(support.volume, label_map, support.view.axes[0]))
         found = self._segmenter.segment(query.volume, given, axis=query.view.axes[0])
         slices = query.view.to_slices(found.array)
         return [slices == request.structure.value for request in requests]
+
+    def _known(self, support: Support) -> Support:
+        """The last support again, if it is the same."""
+        last = self._support
+        if not (
+            last
+            and last.image is support.image
+            and np.array_equal(last.labels.array, support.labels.array)
+        ):
+            self._support = last = support
+        return last
 
     def describe(self) -> dict[str, Any]:
         """The checkpoint and the settings."""

@@ -48,6 +48,7 @@ class Options:
         carried: weight of the registered masks in ``oneslice``; None: as users get it.
         appearance: likewise of intensities.
         trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
+        complete: whether it completes supports with few labelled slices; likewise.
         seed: of the augmentations.
     """
 
@@ -62,6 +63,7 @@ class Options:
     carried: float | None = None
     appearance: float | None = None
     trim: bool | None = None
+    complete: bool | None = None
     seed: int = 0
 
 

@@ -1,0 +1,85 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneslice import Segmenter, Settings
+from oneslice.completion import complete, incomplete, spread
+from oneslice.support import Support
+from oneslice.volume import LabelMap
+from tests.cohort import MIDDLE, SHORT, dice, patient
+
+ONE = patient(1)
+STRUCTURES = ONE.labels.structures
+
+
+def labelled(slices):
+    """A patient's support with slices labelled for each structure."""
+    labels = np.zeros_like(ONE.labels.array)
+    for structure, chosen in zip(STRUCTURES, slices, strict=True):
+        for index in chosen:
+            mask = ONE.labels.array[..., index] == structure.value
+            assert mask.any()
+            labels[..., index][mask] = structure.value
+    return Support(ONE.image, LabelMap(labels, ONE.image.geometry, STRUCTURES))
+
+
+def test_structures_labelled_on_the_same_few_slices_stay_together():
+    near = [MIDDLE - 1, MIDDLE, MIDDLE + 1]
+    first, second, third = STRUCTURES
+    assert not incomplete(labelled([near, near, near]))
+    parts = incomplete(labelled([[MIDDLE], near, [MIDDLE]]))
+    assert [part.structures for part in parts] == [(first, third)]
+    parts = incomplete(labelled([[MIDDLE], [MIDDLE - 1], [MIDDLE]]))
+    assert [part.structures for part in parts] == [(first, third), (second,)]
+
+
+@given(st.sets(st.integers(0, 60), min_size=1), st.data())
+def test_each_part_of_a_structure_is_shown_once(present, data):
+    present = sorted(present)
+    labelled = data.draw(st.lists(st.sampled_from(present), max_size=3))
+    chosen = spread(present, labelled)
+    assert set(chosen) <= set(present) - set(labelled)
+    edges = np.linspace(present[0], present[-1] + 1, 6)
+    parts = [int(np.searchsorted(edges, position, "right")) for position in chosen]
+    taken = {int(np.searchsorted(edges, position, "right")) for position in labelled}
+    assert len(set(parts)) == len(parts) and not set(parts) & taken
+    filled = {int(np.searchsorted(edges, position, "right")) for position in present}
+    assert {*parts, *taken} == filled
+
+
+def test_what_was_found_is_labelled_where_nothing_was():
+    support = labelled([[MIDDLE]] * 3)
+    more = complete(support, ONE.labels)
+    assert more is not None and more.predicted and more.image is support.image
+    added = more.labels.array != 0
+    assert np.array_equal(more.labels.array[added], ONE.labels.array[added])
+    assert not added[..., MIDDLE].any()
+    for structure in STRUCTURES:
+        assert 1 <= len(more.slices_with(structure)) <= 4
+    assert complete(support, support.labels) is None
+
+
+def test_a_completed_support_speaks_for_other_scans():
+    """One labelled slice low in the organs; the record tells what was predicted."""
+    other, few = patient(2), labelled([[MIDDLE - 3]] * 3)
+    scores, steps = {}, []
+    for wanted in (False, True):
+        segmenter = Segmenter("mini", "cpu", Settings(complete=wanted), offline=True)
+        found = segmenter.segment(other.image, few, progress=lambda _, total: steps.append(total))
+        scores[wanted] = np.mean([dice(found.array, other.labels.array, v) for v in (1, 2, 3)])
+        matched = [s["support"] for n in found.record["slices"] for s in n["structures"]]
+        assert any("predicted" in support for support in matched) is wanted
+    assert scores[True] > scores[False] - 0.01
+    own, scan = ONE.image.geometry.shape[2], other.image.geometry.shape[2]
+    assert set(steps) == {2 * scan, 2 * (own + scan)}
+
+
+def test_a_support_is_completed_once_and_never_for_its_own_scan():
+    few, steps = labelled([[MIDDLE]] * 3), []
+    segmenter = Segmenter("mini", "cpu", Settings(), image_size=128, offline=True)
+    for scan in (ONE.image, patient(2, SHORT).image, patient(3, SHORT).image):
+        found = segmenter.segment(scan, few, progress=lambda _, total: steps.append(total))
+        if scan is ONE.image:
+            assert np.array_equal(found.array[..., MIDDLE], ONE.labels.array[..., MIDDLE])
+    short, own = 2 * SHORT[2], 2 * ONE.image.geometry.shape[2]
+    assert list(dict.fromkeys(steps)) == [own, own + short, short]
