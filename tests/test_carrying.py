@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,27 @@ def test_two_scans_carry_together(segmenter):
     weights = torch.stack([prompter._weights[index] for index in range(3)])
     assert torch.allclose(weights.sum(1), torch.ones(3, weights.shape[2]))
     assert (weights > 0.01).all()
+
+
+def test_of_two_slices_the_one_that_fits_a_place_has_its_say_there(segmenter):
+    """Two labelled slices with equal weights; each fits one half of the query."""
+    slices = [MIDDLE - 2, MIDDLE + 2]
+    prompter, pool = prompter_of(segmenter, [labelled_on(ONE, slices)], ONE, [MIDDLE])
+    registered = prompter._slices[MIDDLE]
+    both = pool.eligible().all(0).nonzero()[:, 0]
+    prompter._weights[MIDDLE][:, both] = 0.5
+    half = torch.zeros_like(registered.misfit)
+    left = registered.pairs[:, 0] == 0
+    half[left, :, : half.shape[2] // 2], half[~left, :, half.shape[2] // 2 :] = 1, 1
+    alone = {}
+    for entry in (0, 1):
+        prompter._weights[MIDDLE][:, both] = torch.eye(2)[entry][:, None]
+        alone[entry] = prompter._carry(MIDDLE, 128)[both]
+    prompter._weights[MIDDLE][:, both] = 0.5
+    prompter._slices[MIDDLE] = replace(registered, misfit=half)
+    carried = prompter._carry(MIDDLE, 128)[both]
+    assert torch.allclose(carried[..., :60], alone[1][..., :60], atol=1e-3)
+    assert torch.allclose(carried[..., 68:], alone[0][..., 68:], atol=1e-3)
 
 
 @pytest.mark.parametrize("indices", [[], [0]])

@@ -24,7 +24,7 @@ def labelled(slices):
 
 
 def test_structures_labelled_on_the_same_few_slices_stay_together():
-    near = [MIDDLE - 1, MIDDLE, MIDDLE + 1]
+    near = list(range(MIDDLE - 2, MIDDLE + 3))
     first, second, third = STRUCTURES
     assert not incomplete(labelled([near, near, near]))
     parts = incomplete(labelled([[MIDDLE], near, [MIDDLE]]))

@@ -82,32 +82,39 @@ def test_a_structure_that_moved_alone_is_found_by_refining():
     support, organ = discs((86, 64))
     query, truth = discs((92, 78))
     whole = onto(query[None], support[None])
-    local, cost = around(query, support, organ[None], whole)
+    found = around(query, support, organ[None], whole)
     before, after = (
         overlap(warp(organ[None, None], grid), truth[None, None])
-        for grid in (whole.grid(128), whole.after(local, 128))
+        for grid in (whole.grid(128), whole.after(found.local, 128))
     )
     assert before < 0.8 and after > 0.9
-    _, elsewhere = around(support.flip(2), support, organ[None], whole)
-    assert cost < elsewhere
+    assert found.cost < around(support.flip(2), support, organ[None], whole).cost
+
+
+def test_the_misfit_is_largest_where_the_slices_differ():
+    support, organ = discs((86, 64))
+    query = (support + 0.6 * discs((40, 30))[1]).clamp(0, 1)  # something new, far from the organ
+    misfit = around(query, support, organ[None], onto(query[None], support[None])).misfit[0]
+    row, column = divmod(int(misfit.argmax()), misfit.shape[1])
+    assert abs((row + 0.5) / misfit.shape[0] - 40 / 128) < 0.1
+    assert abs((column + 0.5) / misfit.shape[1] - 30 / 128) < 0.1
 
 
 def test_a_structure_out_of_the_frame_is_left_where_it_was():
     support, organ = discs((86, 64))
     whole = onto(support[None], support[None])
     nothing = torch.zeros_like(organ)[None]
-    local, cost = around(support, support, nothing, whole)
-    assert torch.allclose(whole.after(local, 128), whole.grid(128), atol=1e-5)
-    _, inside = around(support, support, organ[None], whole)
-    assert inside < 0.1 < cost
+    lost = around(support, support, nothing, whole)
+    assert torch.allclose(whole.after(lost.local, 128), whole.grid(128), atol=1e-5)
+    assert around(support, support, organ[None], whole).cost < 0.1 < lost.cost
 
 
 def test_what_is_shifted_in_from_outside_is_not_the_middle_of_the_support():
     support, organ = discs((64, 64))
     query, _ = discs((76, 72))
     whole = onto(query[None], support[None])
-    local, _ = around(query, support, organ[None], whole)
-    carried = warp(organ[None, None], whole.after(local, 128))[0, 0]
+    found = around(query, support, organ[None], whole)
+    carried = warp(organ[None, None], whole.after(found.local, 128))[0, 0]
     carried[16:112, 16:112] = 0
     assert carried.max() == 0
 

@@ -21,6 +21,8 @@ from oneslice.sam2.engine import Engine
 from oneslice.transform import Transform, warp
 
 _CANDIDATES = 5  # labelled slices that are registered for each structure, the most alike first
+_SHARPNESS = 20.0  # how fast a slice loses its say where it fits badly
+_UNHEARD = 0.01  # weights up to this are not worth the work
 _PREDICTED = 0.015  # what a slice whose labels were predicted costs more than a given one
 
 
@@ -32,13 +34,21 @@ class _Registered:
         pairs: (M, 2) of entry and structure.
         whole: the transform of each pair's entry.
         local: how each pair's structure departs from it.
+        misfit: (M, n, n), how badly each pair fits at each place.
         costs: (P, K) for all entries; infinite for those that do not show the structure.
     """
 
     pairs: Tensor
     whole: Transform
     local: Transform
+    misfit: Tensor
     costs: Tensor
+
+    def heard(self, weights: Tensor) -> _Registered:
+        """The pairs that have a say, given weights (P, K)."""
+        kept = weights[self.pairs[:, 0], self.pairs[:, 1]] > _UNHEARD
+        whole, local = self.whole.select(kept), self.local.select(kept)
+        return _Registered(self.pairs[kept], whole, local, self.misfit[kept], self.costs)
 
     def grids(self, entries: Tensor, side: int) -> Tensor:
         """Positions (E, side, side, 2) in some of the entries as wholes."""
@@ -103,10 +113,10 @@ class CarryingPrompter(Prompter):
             query = Described.of(self._queries.image(index)[None])
             found = register(query.select([0] * len(entries)), self._supports.select(entries))
             whole, around = found.select(place), self._supports.select(pairs[:, 0])
-            local, cost = refine(query.select([0] * len(pairs)), around, given, whole)
+            refined = refine(query.select([0] * len(pairs)), around, given, whole)
         costs = torch.full(eligible.shape, torch.inf)
-        costs[pairs[:, 0], pairs[:, 1]] = cost
-        return _Registered(pairs, whole, local, costs)
+        costs[pairs[:, 0], pairs[:, 1]] = refined.cost
+        return _Registered(pairs, whole, refined.local, refined.misfit, costs)
 
     def _candidates(self, index: int) -> Tensor:
         """(P, K), which entries are registered for which structures."""
@@ -151,13 +161,21 @@ class CarryingPrompter(Prompter):
         return Prompt(memory, carried, self._appearance.evidence(self._queries.image(index)))
 
     def _carry(self, index: int, side: int) -> Tensor:
-        """(K, side, side): the weighted mean of the masks carried over."""
-        registered, weights = self._slices[index], self._weights[index]
+        """(K, side, side): the mean of the masks carried over.
+
+        At each place, those that fit there have more say (locally weighted voting, Artaechevarria
+        et al., IEEE Transactions on Medical Imaging 2009).
+        """
+        weights = self._weights[index]
+        registered = self._slices[index].heard(weights)
+        entries, structures = registered.pairs.T
         given = F.adaptive_avg_pool2d(self._masks(registered.pairs)[:, None], side)
-        moved = warp(given, registered.whole.after(registered.local, side))
-        share = weights[registered.pairs[:, 0], registered.pairs[:, 1]]
-        carried = torch.zeros(weights.shape[1], side, side)
-        return carried.index_add(0, registered.pairs[:, 1], share[:, None, None] * moved[:, 0])
+        moved = warp(given, registered.whole.after(registered.local, side))[:, 0]
+        fits = torch.exp(-_SHARPNESS * registered.misfit)
+        say = F.interpolate(fits[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0]
+        say = say * weights[entries, structures, None, None]
+        none = torch.zeros(weights.shape[1], side, side)
+        return none.index_add(0, structures, say * moved) / none.index_add(0, structures, say)
 
     def _masks(self, pairs: Tensor) -> Tensor:
         """(M, S, S) of pairs (M, 2) of entry and structure."""

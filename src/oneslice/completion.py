@@ -15,7 +15,6 @@ import numpy as np
 from oneslice.support import Support
 from oneslice.volume import LabelMap, Structure
 
-_FEW = 3  # labelled slices of a structure that are enough
 _PARTS = 5  # of a structure's height; each should be shown
 
 
@@ -24,7 +23,7 @@ def incomplete(support: Support) -> list[Support]:
     together: dict[tuple[int, ...], list[Structure]] = {}
     for structure in support.structures:
         given = support.slices_with(structure)
-        if len(given) < _FEW:
+        if len(given) < _PARTS:
             together.setdefault(given, []).append(structure)
     return [_of(support, structures) for structures in together.values()]
 

@@ -29,6 +29,7 @@ _FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compa
 _LOCAL_STEPS, _LOCAL_RATE = 30, 0.01
 _LOCAL_REACH, _LOCAL_SHIFT = 4, 12  # pixels around a structure; largest shift
 _SHIFT_PENALTY = 0.05
+_MISFIT, _MISFIT_BLUR = 24, 6.0  # side of the map of what does not fit; blur, fine pixels
 _LOST = 9.0  # the cost of a structure that lies outside the slice; any that is inside costs less
 
 
@@ -81,9 +82,23 @@ def register(query: Described, support: Described) -> Transform:
         )
 
 
-def refine(
-    query: Described, support: Described, masks: Tensor, whole: Transform
-) -> tuple[Transform, Tensor]:
+@dataclass(frozen=True)
+class Refined:
+    """Registrations bettered around K structures, and how well they fit.
+
+    Args:
+        local: K transforms within the query slice, for ``whole.after``.
+        cost: (K,), the mean squared difference of the descriptions around each structure. One that
+            lies outside the slice is left where it is, at a cost above all others.
+        misfit: (K, n, n), the squared difference everywhere, blurred.
+    """
+
+    local: Transform
+    cost: Tensor
+    misfit: Tensor
+
+
+def refine(query: Described, support: Described, masks: Tensor, whole: Transform) -> Refined:
     """Better a registration around each structure, and say how well it fits.
 
     Args:
@@ -91,11 +106,6 @@ def refine(
         support: of each structure, as it was before registration.
         masks: (K, S, S), the structures on it.
         whole: K transforms, from ``register``.
-
-    Returns:
-        K transforms within the query slice, for ``whole.after``, and the cost (K,): the mean
-        squared difference of the descriptions around each structure. One that lies outside the
-        slice is left where it is, at a cost above all others.
     """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         fixed, mask = query.fine, _small(masks.clone()[:, None], _FINE)
@@ -108,13 +118,15 @@ def refine(
         weight = sample(near, start.grid(_FINE))
         points = _Points.within(weight, _LOCAL_POINTS)
         local = _descend_field(fixed, moving, start, weight, points, _LOCAL_STEPS, _LOCAL_RATE)
-        return local, _misfit(fixed, support.image, mask, whole.after(local, _FINE))
+        grid = whole.after(local, _FINE)
+        difference = (describe(warp(support.image, grid)) - fixed).pow(2).mean(1, keepdim=True)
+        misfit = _small(blur(difference, _MISFIT_BLUR), _MISFIT)[:, 0]
+        return Refined(local, _cost(difference, warp(mask, grid)), misfit)
 
 
-def _misfit(fixed: Tensor, image: Tensor, mask: Tensor, grid: Tensor) -> Tensor:
-    """The cost (K,) around each structure of supports (K, 1, h, w) warped by ``grid``."""
-    near = _surroundings(warp(mask, grid))
-    difference = (describe(warp(image, grid)) - fixed).pow(2).mean(1, keepdim=True)
+def _cost(difference: Tensor, mask: Tensor) -> Tensor:
+    """The mean (K,) of differences (K, 1, h, w) around structures (K, 1, h, w)."""
+    near = _surroundings(mask)
     total = near.sum((1, 2, 3))
     cost = (near * difference).sum((1, 2, 3)) / total.clamp(min=1)
     return torch.where(total > 1, cost, _LOST)

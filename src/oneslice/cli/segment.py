@@ -82,7 +82,7 @@ def segment(
         bool,
         typer.Option(
             "--complete/--no-complete",
-            help="Segment a support's own scan first where fewer than three slices are labelled.",
+            help="Segment a support's own scan first where fewer than five slices are labelled.",
         ),
     ] = True,
     min_fragment: Annotated[
