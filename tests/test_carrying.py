@@ -56,14 +56,18 @@ def test_the_labelled_slice_that_fits_is_chosen(segmenter):
         assert shown.any() and (prompter.match(index).chosen[shown] == entry).all()
 
 
-def test_few_of_many_labelled_slices_are_registered(segmenter):
+def test_only_slices_that_speak_nearby_are_registered(segmenter):
+    """All labelled slices are tried on every fourth slice; between, those that spoke there."""
     everywhere = labelled_on(ONE, list(range(ONE.image.array.shape[2])))
-    prompter, pool = prompter_of(segmenter, [everywhere], OTHER, [1])
-    shown = pool.eligible().sum(0)
-    registered = prompter._slices[1].costs.isfinite().sum(0)
-    assert (shown > 5).all() and (registered == 5).all()
-    carried = prompter.prompt(1).carried
-    assert torch.isfinite(carried).all() and carried.min() >= 0 and carried.max() <= 1 + 1e-5
+    prompter, pool = prompter_of(segmenter, [everywhere], ONE, list(range(2, 9)))
+    registered = {n: found.costs.isfinite() for n, found in prompter._slices.items()}
+    assert sorted(registered) == list(range(2, 9))
+    for index in (2, 6, 8):
+        assert torch.equal(registered[index], pool.eligible())
+    for index in (3, 4, 5, 7):
+        assert registered[index].any(0).all()
+        assert registered[index].sum() < registered[2].sum()
+        assert (prompter.match(index).chosen == index).all()
 
 
 def test_two_scans_carry_together(segmenter):

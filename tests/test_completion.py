@@ -37,7 +37,8 @@ def test_structures_labelled_on_the_same_few_slices_stay_together():
 def test_each_part_of_a_structure_is_shown_once(present, data):
     present = sorted(present)
     labelled = data.draw(st.lists(st.sampled_from(present), max_size=3))
-    chosen = spread(present, labelled)
+    used = data.draw(st.sets(st.integers(0, 60)))
+    chosen = spread(present, labelled, used)
     assert set(chosen) <= set(present) - set(labelled)
     edges = np.linspace(present[0], present[-1] + 1, 6)
     parts = [int(np.searchsorted(edges, position, "right")) for position in chosen]
@@ -45,18 +46,22 @@ def test_each_part_of_a_structure_is_shown_once(present, data):
     assert len(set(parts)) == len(parts) and not set(parts) & taken
     filled = {int(np.searchsorted(edges, position, "right")) for position in present}
     assert {*parts, *taken} == filled
+    for position, part in zip(chosen, parts, strict=True):
+        inside = [p for p in present if int(np.searchsorted(edges, p, "right")) == part]
+        assert position in used or not set(inside) & used
 
 
 def test_what_was_found_is_labelled_where_nothing_was():
     support = labelled([[MIDDLE]] * 3)
-    more = complete(support, ONE.labels)
+    more = complete(support, ONE.labels, used := {MIDDLE})
     assert more is not None and more.predicted and more.image is support.image
     added = more.labels.array != 0
     assert np.array_equal(more.labels.array[added], ONE.labels.array[added])
     assert not added[..., MIDDLE].any()
     for structure in STRUCTURES:
         assert 1 <= len(more.slices_with(structure)) <= 4
-    assert complete(support, support.labels) is None
+    assert {n for structure in STRUCTURES for n in more.slices_with(structure)} == used - {MIDDLE}
+    assert complete(support, support.labels, set()) is None
 
 
 def test_a_completed_support_speaks_for_other_scans():

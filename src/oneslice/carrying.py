@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +21,10 @@ from oneslice.registration import Described, refine, register
 from oneslice.sam2.engine import Engine
 from oneslice.transform import Transform, warp
 
-_CANDIDATES = 5  # labelled slices that are registered for each structure, the most alike first
+_CANDIDATES = 12  # labelled slices that may speak for a structure, the most alike first
+_STRIDE = 4  # of the slices onto which they are all registered
 _SHARPNESS = 20.0  # how fast a slice loses its say where it fits badly
-_UNHEARD = 0.01  # weights up to this are not worth the work
+_UNHEARD = 0.05  # weights up to this are not worth the work
 _PREDICTED = 0.015  # what a slice whose labels were predicted costs more than a given one
 
 
@@ -49,11 +51,6 @@ class _Registered:
         kept = weights[self.pairs[:, 0], self.pairs[:, 1]] > _UNHEARD
         whole, local = self.whole.select(kept), self.local.select(kept)
         return _Registered(self.pairs[kept], whole, local, self.misfit[kept], self.costs)
-
-    def grids(self, entries: Tensor, side: int) -> Tensor:
-        """Positions (E, side, side, 2) in some of the entries as wholes."""
-        first = (self.pairs[:, 0] == entries[:, None]).int().argmax(1)
-        return self.whole.select(first).grid(side)
 
 
 class CarryingPrompter(Prompter):
@@ -84,6 +81,7 @@ class CarryingPrompter(Prompter):
         self._queries = queries
         self._clock = clock
         self._eligible = pool.eligible()
+        self._originals = pool.originals()  # several entries may be of one slice
         self._supports = Described.of(torch.stack([pool[entry] for entry in range(len(pool))]))
         self._slices: dict[int, _Registered] = {}
         self._weights: dict[int, Tensor] = {}  # (P, K) for each slice
@@ -92,34 +90,39 @@ class CarryingPrompter(Prompter):
     def prepare(self, slices: Sequence[int], tick: Callable[[], None]) -> None:
         """Register the labelled slices onto each slice, then weigh them over the whole scan.
 
-        The masks carried over then tell what the structures look like in this scan.
+        All are tried on some slices; between two of these, those that have a say on either. The
+        masks carried over then tell what the structures look like in this scan.
         """
-        for index in slices:
-            self._slices[index] = self._register(index)
+        some = sorted({*slices[::_STRIDE], *slices[-1:]})
+        for index in some:
+            self._slices[index] = self._register(index, self._candidates(index))
             tick()
-        if self._slices:
-            costs = torch.stack([registered.costs for registered in self._slices.values()])
-            self._weights = dict(zip(self._slices, self._weigh(costs), strict=True))
+        heard = {index: weights > _UNHEARD for index, weights in self._weigh().items()}
+        for before, after in pairwise(some):
+            for index in slices[slices.index(before) + 1 : slices.index(after)]:
+                self._slices[index] = self._register(index, heard[before] | heard[after])
+                tick()
+        self._weights = self._weigh()
         with self._clock.stage("appearance"):
             for index in self._slices:
                 self._appearance.see(self._queries.image(index), self._carry(index, SIDE))
 
-    def _register(self, index: int) -> _Registered:
-        eligible = self._candidates(index)
-        pairs = eligible.nonzero()
-        entries, place = pairs[:, 0].unique(return_inverse=True)
+    def _register(self, index: int, wanted: Tensor) -> _Registered:
+        """Register the pairs of entry and structure that are true in ``wanted`` (P, K)."""
+        pairs = wanted.nonzero()
+        entries, place = self._originals[pairs[:, 0]].unique(return_inverse=True)
         given = self._masks(pairs)
         with self._clock.stage("registration"):
             query = Described.of(self._queries.image(index)[None])
             found = register(query.select([0] * len(entries)), self._supports.select(entries))
             whole, around = found.select(place), self._supports.select(pairs[:, 0])
             refined = refine(query.select([0] * len(pairs)), around, given, whole)
-        costs = torch.full(eligible.shape, torch.inf)
+        costs = torch.full(wanted.shape, torch.inf)
         costs[pairs[:, 0], pairs[:, 1]] = refined.cost
         return _Registered(pairs, whole, refined.local, refined.misfit, costs)
 
     def _candidates(self, index: int) -> Tensor:
-        """(P, K), which entries are registered for which structures."""
+        """(P, K), which entries may speak for which structures."""
         if int(self._eligible.sum(0).max()) <= _CANDIDATES:
             return self._eligible
         with self._clock.stage("matching"):
@@ -127,13 +130,17 @@ class CarryingPrompter(Prompter):
         nearest = distances.topk(_CANDIDATES, 0, largest=False).indices
         return self._eligible & torch.zeros_like(self._eligible).scatter(0, nearest, True)
 
-    def _weigh(self, costs: Tensor) -> Tensor:
-        """(N, P, K) from costs (N, P, K); each structure's weights add up to 1."""
-        scans, weights = self._pool.scans(), torch.zeros_like(costs)
+    def _weigh(self) -> dict[int, Tensor]:
+        """The weights (P, K) of each slice registered so far; each structure's add up to 1."""
+        if not self._slices:
+            return {}
+        slices, scans = sorted(self._slices), self._pool.scans()
+        costs = torch.stack([self._slices[index].costs for index in slices])
         costs = costs + _PREDICTED * self._pool.predicted()[:, None]
+        weights = torch.zeros_like(costs)
         for structure, shown in enumerate(self._eligible.T):
             weights[:, shown, structure] = weigh(costs[:, shown, structure], scans[shown])
-        return weights
+        return dict(zip(slices, weights, strict=True))
 
     def match(self, index: int) -> Match:
         """The entry with the most say, and what it costs to register it."""
@@ -146,11 +153,13 @@ class CarryingPrompter(Prompter):
         A structure that registration moves out of the frame is prompted where it was.
         """
         registered, chosen = self._slices[index], self.match(index).chosen
-        entries, place = chosen.unique(return_inverse=True)
+        entries, place = self._originals[chosen].unique(return_inverse=True)
         images = torch.stack([self._pool[int(entry)] for entry in entries])
         given = self._masks(torch.stack([chosen, torch.arange(len(chosen))], 1))
         with self._clock.stage("registration"):
-            grids = registered.grids(entries, images.shape[-1])
+            shown = self._originals[registered.pairs[:, 0]]
+            found = (shown == entries[:, None]).int().argmax(1)
+            grids = registered.whole.select(found).grid(images.shape[-1])
             warped = warp(images, grids)
             prompts = (warp(given[:, None], grids[place])[:, 0] >= 0.5).float()
             carried = self._carry(index, images.shape[-1])

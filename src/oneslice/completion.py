@@ -7,7 +7,7 @@ is found there shows it to the scans to come at heights that nobody labelled.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,19 +28,21 @@ def incomplete(support: Support) -> list[Support]:
     return [_of(support, structures) for structures in together.values()]
 
 
-def complete(support: Support, found: LabelMap) -> Support | None:
+def complete(support: Support, found: LabelMap, used: set[int]) -> Support | None:
     """Predicted labels on slices that spread over each structure; None if there are none.
 
     Args:
         support: as ``incomplete`` gives it.
         found: the labels of its whole scan.
+        used: slices that serve other structures, which cost less to use again; added to.
     """
     everywhere = replace(support, labels=found)
     labels = np.zeros_like(found.array)
     slices, predicted = support.view.to_slices(found.array), support.view.to_slices(labels)
     for structure in everywhere.structures:
         present = everywhere.slices_with(structure)
-        for position in spread(present, support.slices_with(structure)):
+        for position in spread(present, support.slices_with(structure), used):
+            used.add(position)
             mask = slices[position] == structure.value
             predicted[position][mask] = structure.value
     if not labels.any():
@@ -48,19 +50,21 @@ def complete(support: Support, found: LabelMap) -> Support | None:
     return replace(support, labels=replace(found, array=labels), predicted=True)
 
 
-def spread(present: Sequence[int], given: Sequence[int]) -> list[int]:
+def spread(present: Sequence[int], given: Sequence[int], used: Collection[int]) -> list[int]:
     """The middle slice of each part of a structure that no given slice shows.
 
     Args:
         present: the slices that show the structure.
         given: those of them that are labelled.
+        used: slices that are better than the middle one, if they are in the part.
     """
     edges = np.linspace(present[0], present[-1] + 1, _PARTS + 1)
     chosen = []
     for first, end in itertools.pairwise(edges):
         inside = [position for position in present if first <= position < end]
         if inside and not set(inside) & set(given):
-            chosen.append(inside[len(inside) // 2])
+            better = [position for position in inside if position in used] or inside
+            chosen.append(better[len(better) // 2])
     return chosen
 
 

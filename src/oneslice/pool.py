@@ -118,6 +118,14 @@ class SupportPool:
         """(P,): the number of the support that entry p comes from."""
         return torch.tensor([self._entry(index)[0].support for index in range(len(self))])
 
+    def originals(self) -> Tensor:
+        """(P,): the first entry that comes from the same slice as entry p."""
+        first: dict[tuple[int, int], int] = {}
+        sources = [self._entry(index)[0] for index in range(len(self))]
+        return torch.tensor(
+            [first.setdefault((s.support, s.position), n) for n, s in enumerate(sources)]
+        )
+
     def predicted(self) -> Tensor:
         """(P,): whether the masks of entry p were found by a run."""
         return torch.tensor([self._entry(index)[0].predicted for index in range(len(self))])

@@ -139,11 +139,11 @@ class Segmenter:
         parts = {s: incomplete(s) if wanted else [] for s in missing}
         done, total = 0, 2 * (slices + sum(len(own) * s.slice_count for s, own in parts.items()))
         for support, own in parts.items():
-            added = []
+            added, used = [], {n for s in support.structures for n in support.slices_with(s)}
             for part in own:
                 step = _after(done, total, progress)
                 found = self._segment(part.image, part.view, (part,), step, Stopwatch())
-                added.append(complete(part, found.labels))
+                added.append(complete(part, found.labels, used))
                 done += 2 * support.slice_count
             self._completed[support] = [more for more in added if more]
         return _after(done, total, progress)

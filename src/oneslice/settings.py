@@ -49,7 +49,7 @@ class Settings:
     """
 
     search: Search = Search.REGISTER
-    carried: float = 0.42
+    carried: float = 0.5
     appearance: float = 0.7
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
