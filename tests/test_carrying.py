@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from oneslice.carrying import CarryingPrompter
+from oneslice.carrying import CarryingPrompter, _heard
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.frames import Frames, Window
@@ -105,3 +105,8 @@ def test_of_two_slices_the_one_that_fits_a_place_has_its_say_there(segmenter):
 def test_any_number_of_slices_can_be_prepared(indices, segmenter):
     prompter, _ = prompter_of(segmenter, [ONE.support], OTHER, indices)
     assert sorted(prompter._slices) == indices
+
+
+def test_of_many_slices_that_say_as_much_none_is_lost():
+    assert _heard(torch.full((24, 2), 1 / 24)).all()
+    assert _heard(torch.tensor([[0.9], [0.06], [0.04]]))[:, 0].tolist() == [True, True, False]

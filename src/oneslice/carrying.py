@@ -24,7 +24,7 @@ from oneslice.transform import Transform, warp
 _CANDIDATES = 12  # labelled slices that may speak for a structure, the most alike first
 _STRIDE = 4  # of the slices onto which they are all registered
 _SHARPNESS = 20.0  # how fast a slice loses its say where it fits badly
-_UNHEARD = 0.05  # weights up to this are not worth the work
+_UNHEARD = 0.05  # a weight up to this is not worth the work
 _PREDICTED = 0.015  # what a slice whose labels were predicted costs more than a given one
 
 
@@ -48,9 +48,14 @@ class _Registered:
 
     def heard(self, weights: Tensor) -> _Registered:
         """The pairs that have a say, given weights (P, K)."""
-        kept = weights[self.pairs[:, 0], self.pairs[:, 1]] > _UNHEARD
+        kept = _heard(weights)[self.pairs[:, 0], self.pairs[:, 1]]
         whole, local = self.whole.select(kept), self.local.select(kept)
         return _Registered(self.pairs[kept], whole, local, self.misfit[kept], self.costs)
+
+
+def _heard(weights: Tensor) -> Tensor:
+    """(P, K), which entries have a say worth the work, given weights (P, K); at least one has."""
+    return (weights > _UNHEARD) | (weights == weights.amax(0))
 
 
 class CarryingPrompter(Prompter):
@@ -97,7 +102,7 @@ class CarryingPrompter(Prompter):
         for index in some:
             self._slices[index] = self._register(index, self._candidates(index))
             tick()
-        heard = {index: weights > _UNHEARD for index, weights in self._weigh().items()}
+        heard = {index: _heard(weights) for index, weights in self._weigh().items()}
         for before, after in pairwise(some):
             for index in slices[slices.index(before) + 1 : slices.index(after)]:
                 self._slices[index] = self._register(index, heard[before] | heard[after])

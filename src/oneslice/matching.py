@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -140,17 +141,23 @@ class Matcher:
 
     def __init__(self, descriptor: Descriptor, pool: EncodedFrames, eligible: Tensor) -> None:
         self._descriptor = descriptor
+        self._pool = pool
         self._eligible = eligible
-        first = descriptor.describe(pool, 0)
-        self._pool = first.new_empty(len(pool), len(first))  # filled in place: they may be many
-        self._pool[0] = first
-        for index in range(1, len(pool)):
-            self._pool[index] = descriptor.describe(pool, index)
+
+    @cached_property
+    def _described(self) -> Tensor:
+        """The pool's descriptions (P, D), made when they are first needed."""
+        first = self._descriptor.describe(self._pool, 0)
+        described = first.new_empty(len(self._pool), len(first))  # filled in place: may be many
+        described[0] = first
+        for index in range(1, len(self._pool)):
+            described[index] = self._descriptor.describe(self._pool, index)
+        return described
 
     def distances(self, queries: EncodedFrames, index: int) -> Tensor:
         """(P, K) of the supports to one query slice; infinite where one lacks a structure."""
         query = self._descriptor.describe(queries, index)
-        distances = self._descriptor.distances(query, self._pool).cpu()
+        distances = self._descriptor.distances(query, self._described).cpu()
         return torch.where(self._eligible, distances[:, None], torch.inf)
 
 
