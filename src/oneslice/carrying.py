@@ -24,7 +24,7 @@ from oneslice.transform import Transform, warp
 _CANDIDATES = 12  # labelled slices that may speak for a structure, the most alike first
 _STRIDE = 4  # of the slices onto which they are all registered
 _SHARPNESS = 20.0  # how fast a slice loses its say where it fits badly
-_UNHEARD = 0.05  # a weight up to this is not worth the work
+_UNHEARD = 0.12  # a weight up to this is not worth the work
 _PREDICTED = 0.015  # what a slice whose labels were predicted costs more than a given one
 
 
