@@ -34,7 +34,7 @@ def complete(support: Support, found: LabelMap, used: set[int]) -> Support | Non
     Args:
         support: as ``incomplete`` gives it.
         found: the labels of its whole scan.
-        used: slices that serve other structures, which cost less to use again; added to.
+        used: slices that serve other structures; to use them again costs less. Added to.
     """
     everywhere = replace(support, labels=found)
     labels = np.zeros_like(found.array)
@@ -56,7 +56,7 @@ def spread(present: Sequence[int], given: Sequence[int], used: Collection[int]) 
     Args:
         present: the slices that show the structure.
         given: those of them that are labelled.
-        used: slices that are better than the middle one, if they are in the part.
+        used: slices that are preferred to the middle one.
     """
     edges = np.linspace(present[0], present[-1] + 1, _PARTS + 1)
     chosen = []

@@ -101,6 +101,7 @@ class Segmenter:
         volume = scan if isinstance(scan, Volume) else read_volume(scan)
         view = query_view(volume, supports[0], axis)
         clock, slices = Stopwatch(), volume.geometry.shape[view.axes[0]]
+        self._completed = {s: more for s, more in self._completed.items() if s in supports}
         with clock.stage("completion"):
             others = [each for each in supports if not each.is_of(volume)]
             progress = self._complete(others, slices, progress or _silent)
@@ -134,7 +135,6 @@ class Segmenter:
             The progress of what remains: a scan of ``slices`` slices.
         """
         wanted = self.settings.complete and self.settings.search is Search.REGISTER
-        self._completed = {s: found for s, found in self._completed.items() if s in supports}
         missing = [s for s in supports if s not in self._completed]
         parts = {s: incomplete(s) if wanted else [] for s in missing}
         done, total = 0, 2 * (slices + sum(len(own) * s.slice_count for s, own in parts.items()))
