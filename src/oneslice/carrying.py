@@ -58,6 +58,16 @@ def _heard(weights: Tensor) -> Tensor:
     return (weights > _UNHEARD) | (weights == weights.amax(0))
 
 
+def _filled(heard: Tensor, scans: Tensor) -> Tensor:
+    """(P, K), true also between two entries of one scan that are true in ``heard`` (P, K)."""
+    filled = heard.int()
+    for scan in scans.unique():
+        own = filled[scans == scan]
+        before, after = own.cummax(0).values, own.flip(0).cummax(0).values.flip(0)
+        filled[scans == scan] = before * after
+    return filled.bool()
+
+
 class CarryingPrompter(Prompter):
     """Prompts by the entries registered onto the slice.
 
@@ -95,17 +105,20 @@ class CarryingPrompter(Prompter):
     def prepare(self, slices: Sequence[int], tick: Callable[[], None]) -> None:
         """Register the labelled slices onto each slice, then weigh them over the whole scan.
 
-        All are tried on some slices; between two of these, those that have a say on either. The
-        masks carried over then tell what the structures look like in this scan.
+        All are tried on some slices; between two of these, those that have a say on either, and
+        those that lie between them in the order of their scan. The masks carried over then tell
+        what the structures look like in the query.
         """
         some = sorted({*slices[::_STRIDE], *slices[-1:]})
         for index in some:
             self._slices[index] = self._register(index, self._candidates(index))
             tick()
         heard = {index: _heard(weights) for index, weights in self._weigh().items()}
+        scans = self._pool.scans()
         for before, after in pairwise(some):
             for index in slices[slices.index(before) + 1 : slices.index(after)]:
-                self._slices[index] = self._register(index, heard[before] | heard[after])
+                wanted = self._eligible & _filled(heard[before] | heard[after], scans)
+                self._slices[index] = self._register(index, wanted)
                 tick()
         self._weights = self._weigh()
         with self._clock.stage("appearance"):
