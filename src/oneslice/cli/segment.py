@@ -47,7 +47,7 @@ def segment(
         str,
         typer.Option(
             help="register: the labelled slices are registered onto each slice; pool: the most "
-            "alike of their random augmentations is taken (the paper), about twice as fast."
+            "alike of their random augmentations is taken (the paper), several times as fast."
         ),
     ] = "register",
     strategy: Annotated[
