@@ -117,7 +117,8 @@ class CarryingPrompter(Prompter):
         scans = self._pool.scans()
         for before, after in pairwise(some):
             for index in slices[slices.index(before) + 1 : slices.index(after)]:
-                wanted = self._eligible & _filled(heard[before] | heard[after], scans)
+                either = heard[before] | heard[after]
+                wanted = either | _filled(either, scans) & self._candidates(index)
                 self._slices[index] = self._register(index, wanted)
                 tick()
         self._weights = self._weigh()
