@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneslice.ordering import weigh
+from oneslice.ordering import between, heard, weigh
 
 ONE_SCAN = torch.zeros(3, dtype=torch.int)
 CHEAP, DEAR = 0.05, 0.15
@@ -71,3 +71,17 @@ def test_what_was_not_registered_has_no_say():
 def test_any_number_of_labelled_slices(labelled):
     weights = weigh(torch.zeros(4, labelled), torch.zeros(labelled))
     assert weights.shape == (4, labelled) and torch.allclose(weights.sum(1), torch.ones(4))
+
+
+def test_what_lies_between_two_heard_slices_of_a_scan_is_tried_too():
+    speaking = torch.tensor([[1, 0, 0, 1, 0, 1, 0], [0, 1, 0, 0, 0, 0, 0]]).T.bool()
+    scans = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    assert between(speaking, scans).T.int().tolist() == [
+        [1, 1, 1, 1, 0, 1, 0],
+        [0, 1, 0, 0, 0, 0, 0],
+    ]
+
+
+def test_of_many_slices_that_say_as_much_none_is_lost():
+    assert heard(torch.full((24, 2), 1 / 24)).all()
+    assert heard(torch.tensor([[0.8], [0.15], [0.05]]))[:, 0].tolist() == [True, True, False]

@@ -14,7 +14,7 @@ from oneslice.appearance import SIDE, Appearance
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.matching import Matcher
-from oneslice.ordering import weigh
+from oneslice.ordering import between, heard, weigh
 from oneslice.pool import SupportPool
 from oneslice.prompting import Match, Prompt, Prompter
 from oneslice.registration import Described, refine, register
@@ -24,7 +24,6 @@ from oneslice.transform import Transform, warp
 _CANDIDATES = 12  # labelled slices that may speak for a structure, the most alike first
 _STRIDE = 4  # of the slices onto which they are all registered
 _SHARPNESS = 20.0  # how fast a slice loses its say where it fits badly
-_UNHEARD = 0.12  # a weight up to this is not worth the work
 _PREDICTED = 0.015  # what a slice whose labels were predicted costs more than a given one
 
 
@@ -37,7 +36,7 @@ class _Registered:
         whole: the transform of each pair's entry.
         local: how each pair's structure departs from it.
         misfit: (M, n, n), how badly each pair fits at each place.
-        costs: (P, K) for all entries; infinite for those that do not show the structure.
+        costs: (P, K) for all entries; infinite for pairs that were not registered.
     """
 
     pairs: Tensor
@@ -48,24 +47,9 @@ class _Registered:
 
     def heard(self, weights: Tensor) -> _Registered:
         """The pairs that have a say, given weights (P, K)."""
-        kept = _heard(weights)[self.pairs[:, 0], self.pairs[:, 1]]
+        kept = heard(weights)[self.pairs[:, 0], self.pairs[:, 1]]
         whole, local = self.whole.select(kept), self.local.select(kept)
         return _Registered(self.pairs[kept], whole, local, self.misfit[kept], self.costs)
-
-
-def _heard(weights: Tensor) -> Tensor:
-    """(P, K), which entries have a say worth the work, given weights (P, K); at least one has."""
-    return (weights > _UNHEARD) | (weights == weights.amax(0))
-
-
-def _filled(heard: Tensor, scans: Tensor) -> Tensor:
-    """(P, K), true also between two entries of one scan that are true in ``heard`` (P, K)."""
-    filled = heard.int()
-    for scan in scans.unique():
-        own = filled[scans == scan]
-        before, after = own.cummax(0).values, own.flip(0).cummax(0).values.flip(0)
-        filled[scans == scan] = before * after
-    return filled.bool()
 
 
 class CarryingPrompter(Prompter):
@@ -113,12 +97,12 @@ class CarryingPrompter(Prompter):
         for index in some:
             self._slices[index] = self._register(index, self._candidates(index))
             tick()
-        heard = {index: _heard(weights) for index, weights in self._weigh().items()}
+        speaking = {index: heard(weights) for index, weights in self._weigh().items()}
         scans = self._pool.scans()
         for before, after in pairwise(some):
             for index in slices[slices.index(before) + 1 : slices.index(after)]:
-                either = heard[before] | heard[after]
-                wanted = either | _filled(either, scans) & self._candidates(index)
+                either = speaking[before] | speaking[after]
+                wanted = either | between(either, scans) & self._candidates(index)
                 self._slices[index] = self._register(index, wanted)
                 tick()
         self._weights = self._weigh()

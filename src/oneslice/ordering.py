@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 _SHARPNESS = 40.0  # how fast a slice loses its say as its cost rises
+_UNHEARD = 0.12  # a weight up to this is not worth the work
 _SHARE = 0.3  # of the sharpness with which the other query slices tell the order
 
 
@@ -31,6 +32,21 @@ def weigh(costs: Tensor, scans: Tensor) -> Tensor:
         own = scans == scan
         order[:, own] = _posterior(-_SHARE * _SHARPNESS * filled[:, own])
     return torch.softmax(-_SHARPNESS * costs + order / 2, 1)
+
+
+def heard(weights: Tensor) -> Tensor:
+    """(L, K), which have a say worth the work, given weights (L, K); in each column one has."""
+    return (weights > _UNHEARD) | (weights == weights.amax(0))
+
+
+def between(speaking: Tensor, scans: Tensor) -> Tensor:
+    """(L, K), true also between two labelled slices of one scan that are true in ``speaking``."""
+    filled = speaking.int()
+    for scan in scans.unique():
+        own = filled[scans == scan]
+        before, after = own.cummax(0).values, own.flip(0).cummax(0).values.flip(0)
+        filled[scans == scan] = before * after
+    return filled.bool()
 
 
 def _posterior(likelihood: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def prepare(
 ) -> PreparedSupports:
     """Augment, describe and make ready ``pool_size`` copies of each labelled slice.
 
-    Supports of one scan count as one: their slices are put in its order.
+    Supports that share an image count as one scan: their slices are put in its order.
     """
     supports = tuple(supports)
     structures = all_structures(supports)
