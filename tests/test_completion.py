@@ -66,15 +66,15 @@ def test_what_was_found_is_labelled_where_nothing_was():
 
 def test_a_completed_support_speaks_for_other_scans():
     """One labelled slice low in the organs; the record tells what was predicted."""
-    other, few = patient(2), labelled([[MIDDLE - 3]] * 3)
+    other, few = patient(2), labelled([[2], [], [2]])
     scores, steps = {}, []
     for wanted in (False, True):
         segmenter = Segmenter("mini", "cpu", Settings(complete=wanted), offline=True)
         found = segmenter.segment(other.image, few, progress=lambda _, total: steps.append(total))
-        scores[wanted] = np.mean([dice(found.array, other.labels.array, v) for v in (1, 2, 3)])
+        scores[wanted] = np.mean([dice(found.array, other.labels.array, v) for v in (1, 3)])
         matched = [s["support"] for n in found.record["slices"] for s in n["structures"]]
         assert any("predicted" in support for support in matched) is wanted
-    assert scores[True] > scores[False] - 0.01
+    assert scores[True] > scores[False] + 0.02
     own, scan = ONE.image.geometry.shape[2], other.image.geometry.shape[2]
     assert set(steps) == {2 * scan, 2 * (own + scan)}
 
