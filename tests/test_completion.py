@@ -23,14 +23,13 @@ def labelled(slices):
     return Support(ONE.image, LabelMap(labels, ONE.image.geometry, STRUCTURES))
 
 
-def test_structures_labelled_on_the_same_few_slices_stay_together():
+def test_structures_with_few_labelled_slices_are_incomplete():
     near = list(range(MIDDLE - 2, MIDDLE + 3))
-    first, second, third = STRUCTURES
-    assert not incomplete(labelled([near, near, near]))
-    parts = incomplete(labelled([[MIDDLE], near, [MIDDLE]]))
-    assert [part.structures for part in parts] == [(first, third)]
-    parts = incomplete(labelled([[MIDDLE], [MIDDLE - 1], [MIDDLE]]))
-    assert [part.structures for part in parts] == [(first, third), (second,)]
+    first, _, third = STRUCTURES
+    assert incomplete(labelled([near, near, near])) is None
+    part = incomplete(labelled([[MIDDLE], near, [MIDDLE - 1]]))
+    assert part is not None and part.structures == (first, third)
+    assert part.slices_with(first) == (MIDDLE,) and part.slices_with(third) == (MIDDLE - 1,)
 
 
 @given(st.sets(st.integers(0, 60), min_size=1), st.data())
@@ -53,28 +52,27 @@ def test_each_part_of_a_structure_is_shown_once(present, data):
 
 def test_what_was_found_is_labelled_where_nothing_was():
     support = labelled([[MIDDLE]] * 3)
-    more = complete(support, ONE.labels, used := {MIDDLE})
+    more = complete(support, ONE.labels)
     assert more is not None and more.predicted and more.image is support.image
     added = more.labels.array != 0
     assert np.array_equal(more.labels.array[added], ONE.labels.array[added])
     assert not added[..., MIDDLE].any()
     for structure in STRUCTURES:
         assert 1 <= len(more.slices_with(structure)) <= 4
-    assert {n for structure in STRUCTURES for n in more.slices_with(structure)} == used - {MIDDLE}
-    assert complete(support, support.labels, set()) is None
+    assert complete(support, support.labels) is None
 
 
 def test_a_completed_support_speaks_for_other_scans():
-    """One labelled slice low in the organs; the record tells what was predicted."""
-    other, few = patient(2), labelled([[2], [], [2]])
+    """One labelled slice low in the organ; the record tells what was predicted."""
+    other, few = patient(2), labelled([[2], [], []])
     scores, steps = {}, []
     for wanted in (False, True):
         segmenter = Segmenter("mini", "cpu", Settings(complete=wanted), offline=True)
         found = segmenter.segment(other.image, few, progress=lambda _, total: steps.append(total))
-        scores[wanted] = np.mean([dice(found.array, other.labels.array, v) for v in (1, 3)])
+        scores[wanted] = dice(found.array, other.labels.array, 1)
         matched = [s["support"] for n in found.record["slices"] for s in n["structures"]]
         assert any("predicted" in support for support in matched) is wanted
-    assert scores[True] > scores[False] + 0.02
+    assert scores[True] > scores[False] + 0.05
     own, scan = ONE.image.geometry.shape[2], other.image.geometry.shape[2]
     assert set(steps) == {2 * scan, 2 * (own + scan)}
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneslice.presence import evidence, stretches
+from oneslice.presence import evidence, reach, stretches
 
 
 def column(values):
@@ -49,3 +49,16 @@ def test_where_the_masks_agree_a_structure_is_there():
 
 def test_a_structure_is_somewhere_even_in_a_scan_of_one_slice():
     assert evidence(column([0.1]), column([0.4]))[0, 0] > 0
+
+
+@given(st.lists(st.floats(-5, 5), max_size=8))
+def test_a_structure_reaches_as_far_as_the_evidence_says(odds):
+    """By the plain definition: no other end is more likely."""
+    last = reach(np.array(odds))
+    likelihood = [sum(odds[:end]) - sum(odds[end:]) for end in range(len(odds) + 1)]
+    assert np.isclose(likelihood[last], max(likelihood))
+
+
+def test_a_doubtful_slice_between_certain_ones_is_bridged():
+    assert reach(np.array([5.0, -2.0, 4.0, -6.0, -6.0, 1.0])) == 3
+    assert reach(np.array([-1.0, -2.0])) == 0 and reach(np.array([])) == 0

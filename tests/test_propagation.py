@@ -37,7 +37,7 @@ def case_of(segmenter, prepared, images, budget=ROOMY, known=None):
 
 
 def run(case, strategy):
-    return {result.index: result.prediction.logits for result in propagate(case, strategy)}
+    return {result.index: result.logits for result in propagate(case, strategy)}
 
 
 def test_pairwise_slices_do_not_depend_on_each_other(segmenter, prepared, frames):

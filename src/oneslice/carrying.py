@@ -20,10 +20,10 @@ from oneslice.prompting import Match, Prompt, Prompter
 from oneslice.registration import Described, refine, register
 from oneslice.sam2.engine import Engine
 from oneslice.transform import Transform, warp
+from oneslice.voting import vote
 
 _CANDIDATES = 12  # labelled slices that may speak for a structure, the most alike first
 _STRIDE = 4  # of the slices onto which they are all registered
-_SHARPNESS = 20.0  # how fast a slice loses its say where it fits badly
 _PREDICTED = 0.015  # what a slice whose labels were predicted costs more than a given one
 
 
@@ -173,21 +173,14 @@ class CarryingPrompter(Prompter):
         return Prompt(memory, carried, self._appearance.evidence(self._queries.image(index)))
 
     def _carry(self, index: int, side: int) -> Tensor:
-        """(K, side, side): the mean of the masks carried over.
-
-        At each place, those that fit there have more say (locally weighted voting, Artaechevarria
-        et al., IEEE Transactions on Medical Imaging 2009).
-        """
+        """(K, side, side): the masks carried over, as those that have a say vote."""
         weights = self._weights[index]
         registered = self._slices[index].heard(weights)
         entries, structures = registered.pairs.T
         given = F.adaptive_avg_pool2d(self._masks(registered.pairs)[:, None], side)
         moved = warp(given, registered.whole.after(registered.local, side))[:, 0]
-        fits = torch.exp(-_SHARPNESS * registered.misfit)
-        say = F.interpolate(fits[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0]
-        say = say * weights[entries, structures, None, None]
-        none = torch.zeros(weights.shape[1], side, side)
-        return none.index_add(0, structures, say * moved) / none.index_add(0, structures, say)
+        say = weights[entries, structures]
+        return vote(moved, registered.misfit, say, structures, weights.shape[1])
 
     def _masks(self, pairs: Tensor) -> Tensor:
         """(M, S, S) of pairs (M, 2) of entry and structure."""

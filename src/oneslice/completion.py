@@ -13,29 +13,29 @@ from dataclasses import replace
 import numpy as np
 
 from oneslice.support import Support
-from oneslice.volume import LabelMap, Structure
+from oneslice.volume import LabelMap
 
 _PARTS = 5  # of a structure's height; each should be shown
 
 
-def incomplete(support: Support) -> list[Support]:
-    """The structures with few labelled slices; those labelled on the same slices stay together."""
-    together: dict[tuple[int, ...], list[Structure]] = {}
-    for structure in support.structures:
-        given = support.slices_with(structure)
-        if len(given) < _PARTS:
-            together.setdefault(given, []).append(structure)
-    return [_of(support, structures) for structures in together.values()]
+def incomplete(support: Support) -> Support | None:
+    """The structures with few labelled slices; None if there are none."""
+    few = [s.value for s in support.structures if len(support.slices_with(s)) < _PARTS]
+    if not few:
+        return None
+    labels = support.labels
+    kept = np.where(np.isin(labels.array, few), labels.array, 0)
+    return replace(support, labels=replace(labels, array=kept))
 
 
-def complete(support: Support, found: LabelMap, used: set[int]) -> Support | None:
+def complete(support: Support, found: LabelMap) -> Support | None:
     """Predicted labels on slices that spread over each structure; None if there are none.
 
     Args:
         support: as ``incomplete`` gives it.
         found: the labels of its whole scan.
-        used: slices that serve other structures; to use them again costs less. Added to.
     """
+    used = {position for s in support.structures for position in support.slices_with(s)}
     everywhere = replace(support, labels=found)
     labels = np.zeros_like(found.array)
     slices, predicted = support.view.to_slices(found.array), support.view.to_slices(labels)
@@ -64,12 +64,11 @@ def spread(present: Sequence[int], given: Sequence[int], used: Collection[int]) 
         inside = [position for position in present if first <= position < end]
         if inside and not set(inside) & set(given):
             better = [position for position in inside if position in used] or inside
-            chosen.append(better[len(better) // 2])
+            middle = (better[0] + better[-1]) / 2
+            chosen.append(min(better, key=lambda p: (abs(p - middle), _away(p, given))))
     return chosen
 
 
-def _of(support: Support, structures: Sequence[Structure]) -> Support:
-    """A support of some of its structures."""
-    labels = support.labels
-    kept = np.where(np.isin(labels.array, [s.value for s in structures]), labels.array, 0)
-    return replace(support, labels=replace(labels, array=kept))
+def _away(position: int, given: Sequence[int]) -> int:
+    """Slices to the nearest of those given; what is found there is the more certain, the fewer."""
+    return min((abs(position - each) for each in given), default=0)

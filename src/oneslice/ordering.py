@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_SHARPNESS = 40.0  # how fast a slice loses its say as its cost rises
+SHARPNESS = 40.0  # how fast a slice loses its say as its cost rises
 _UNHEARD = 0.12  # a weight up to this is not worth the work
 _SHARE = 0.3  # of the sharpness with which the other query slices tell the order
 
@@ -30,8 +30,8 @@ def weigh(costs: Tensor, scans: Tensor) -> Tensor:
     order = torch.zeros_like(costs)
     for scan in scans.unique():
         own = scans == scan
-        order[:, own] = _posterior(-_SHARE * _SHARPNESS * filled[:, own])
-    return torch.softmax(-_SHARPNESS * costs + order / 2, 1)
+        order[:, own] = _posterior(-_SHARE * SHARPNESS * filled[:, own])
+    return torch.softmax(-SHARPNESS * costs + order / 2, 1)
 
 
 def heard(weights: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor
 from oneslice.encoded import EncodedFrames
 from oneslice.fusion import Blend
 from oneslice.matching import start_slice
-from oneslice.prompting import Prompt, Prompter
+from oneslice.prompting import Match, Prompt, Prompter
+from oneslice.quality import confidence
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Memory, Prediction, Remembered
 
@@ -39,14 +40,17 @@ class SlicePrediction:
 
     Args:
         index: of the slice.
-        prediction: the network's.
         logits: (K, h, w), the network's and the registered masks' together.
-        agreement: (K,) of the two, 0 to 1; None without registration.
+        certainty: (K,) in [0, 1], how sure the network is.
+        match: which supports spoke for the slice.
+        agreement: (K,), 0 to 1, of masks that were come by in different ways; None without
+            registration.
     """
 
     index: int
-    prediction: Prediction
     logits: Tensor
+    certainty: Tensor
+    match: Match
     agreement: Tensor | None = None
 
 
@@ -72,12 +76,22 @@ class Case:
         self, index: int, prompt: Prompt, others: Sequence[Remembered], frames: int
     ) -> SlicePrediction:
         """Segment a slice from its prompt and other slices, in a video of ``frames``."""
+        return self.blended(index, prompt, self.predict(index, prompt, others, frames))
+
+    def predict(
+        self, index: int, prompt: Prompt, others: Sequence[Remembered], frames: int
+    ) -> Prediction:
+        """What the network says of a slice."""
         farthest = max((other.distance for other in others), default=0)
         context = [Remembered(prompt.memory, farthest + 1, prompted=True), *others]
         pairs = [0] * len(prompt.memory.pointer)
-        prediction = self.engine.segment(self.queries.features([index]), pairs, context, frames)
+        return self.engine.segment(self.queries.features([index]), pairs, context, frames)
+
+    def blended(self, index: int, prompt: Prompt, prediction: Prediction) -> SlicePrediction:
+        """What the network says, together with what else is known."""
         logits, agreement = self.blend(prediction, prompt.carried, prompt.evidence)
-        return SlicePrediction(index, prediction, logits, agreement)
+        certainty = confidence(prediction, self.blend.presence).cpu()
+        return SlicePrediction(index, logits, certainty, self.prompter.match(index), agreement)
 
     def remember_known(self, index: int) -> Memory:
         """The memory of a slice whose labels are given."""
@@ -87,11 +101,10 @@ class Case:
         """The memory of a slice with masks (K, S, S)."""
         return self.engine.remember(self.queries.features([index] * len(masks)), masks)
 
-    def remember(self, result: SlicePrediction) -> Memory:
+    def remember(self, index: int, prediction: Prediction) -> Memory:
         """The memory of a slice as the network segmented it."""
-        structures = len(result.prediction.score)
-        features = self.queries.features([result.index] * structures)
-        return self.engine.remember_prediction(features, result.prediction)
+        features = self.queries.features([index] * len(prediction.score))
+        return self.engine.remember_prediction(features, prediction)
 
 
 def propagate(case: Case, strategy: Strategy) -> Iterator[SlicePrediction]:
@@ -136,9 +149,10 @@ def sequence(case: Case) -> Iterator[SlicePrediction]:
                 memory = case.remember_known(index)
             else:
                 others = [Remembered(m, d, prompted=False) for d, m in enumerate(past, 1)]
-                result = case.segment(index, case.prompter.prompt(index), others, len(past) + 2)
-                yield result
-                memory = case.remember(result)
+                prompt = case.prompter.prompt(index)
+                prediction = case.predict(index, prompt, others, len(past) + 2)
+                yield case.blended(index, prompt, prediction)
+                memory = case.remember(index, prediction)
             past.appendleft(memory)
             first = memory if index == start else first
 

@@ -30,7 +30,7 @@ _LOCAL_STEPS, _LOCAL_RATE = 30, 0.01
 _LOCAL_REACH, _LOCAL_SHIFT = 4, 12  # pixels around a structure; largest shift
 _SHIFT_PENALTY = 0.05
 _MISFIT, _MISFIT_BLUR = 24, 6.0  # side of the map of what does not fit; blur, fine pixels
-_LOST = 9.0  # the cost of a structure that lies outside the slice; any that is inside costs less
+LOST = 9.0  # the cost of a structure that lies outside the slice; any that is inside costs less
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,16 @@ class Described:
             image = _small(images, _FINE)
             middle = describe(_small(images, _MIDDLE))
             return cls(blur(_small(images, _COARSE), 0.5), middle, describe(image), image)
+
+    @classmethod
+    def stack(cls, parts: Sequence[Described]) -> Described:
+        """Join along B."""
+        return cls(
+            torch.cat([p.coarse for p in parts]),
+            torch.cat([p.middle for p in parts]),
+            torch.cat([p.fine for p in parts]),
+            torch.cat([p.image for p in parts]),
+        )
 
     def select(self, index: Tensor | Sequence[int]) -> Described:
         """The slices ``index``; a slice may be taken often."""
@@ -129,7 +139,7 @@ def _cost(difference: Tensor, mask: Tensor) -> Tensor:
     near = _surroundings(mask)
     total = near.sum((1, 2, 3))
     cost = (near * difference).sum((1, 2, 3)) / total.clamp(min=1)
-    return torch.where(total > 1, cost, _LOST)
+    return torch.where(total > 1, cost, LOST)
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from oneslice.clock import Stopwatch
@@ -13,12 +14,12 @@ from oneslice.encoded import EncodedFrames
 from oneslice.frames import Frames, Window
 from oneslice.fusion import Blend, clear_absent, fuse, remove_fragments
 from oneslice.geometry import Array, SliceView
+from oneslice.outward import Outward
 from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
 from oneslice.presence import evidence, stretches
 from oneslice.prompting import Search
 from oneslice.propagation import Case, SlicePrediction, propagate
-from oneslice.quality import confidence
 from oneslice.sam2.engine import Engine
 from oneslice.settings import Settings
 from oneslice.volume import Volume
@@ -48,6 +49,7 @@ class ScanRun:
         prepared: the supports, made ready.
         settings: how to segment.
         clock: adds up the seconds of each stage.
+        fill: whether what was not labelled on a labelled slice is segmented there too.
     """
 
     def __init__(
@@ -58,21 +60,20 @@ class ScanRun:
         prepared: PreparedSupports,
         settings: Settings,
         clock: Stopwatch,
+        fill: bool = False,
     ) -> None:
-        self._volume, self._view, self._prepared = volume, view, prepared
-        self._settings, self._clock = settings, clock
+        self._engine, self._volume, self._view, self._prepared = engine, volume, view, prepared
+        self._settings, self._clock, self._fill = settings, clock, fill
         self._window = settings.window or Window.of(volume, settings.modality)
         self._frames = Frames(volume, view, self._window, engine.image_size)
         self._given = self._given_labels()
-        queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
-        known = {index: self._masks(labels) for index, labels in self._given.items()}
-        prompter = prepared.prompter(engine, queries, clock)
-        blend = Blend(settings.carried, settings.appearance, settings.presence)
-        self._case = Case(engine, queries, prompter, blend, known)
+        self._queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
+        self._known = {index: self._masks(labels) for index, labels in self._given.items()}
         self._labels = np.zeros((len(self._frames), *self._frames.slice_shape), np.uint16)
         self._second = np.zeros_like(self._labels)
         size = len(self._frames), len(prepared.structures)
         self._certainty, self._agreement = np.ones(size), np.ones(size)
+        self._chosen, self._distance = np.zeros(size, int), np.zeros(size)
 
     def _given_labels(self) -> dict[int, Array]:
         """The labelled slices, by position, of supports that are slices of this very scan."""
@@ -95,8 +96,7 @@ class ScanRun:
         self._keep_given(self._labels)
         steps = _Steps(progress, 2 * len(self._frames), 2 * len(self._given))
         with self._clock.stage("propagation"):
-            self._case.prompter.prepare(self._unknown, steps.tick)
-            for result in propagate(self._case, self._settings.strategy):
+            for result in self._predictions(steps.tick):
                 self._keep(result)
                 steps.tick()
         labels = self._without_absent()
@@ -107,16 +107,37 @@ class ScanRun:
 
     @property
     def _unknown(self) -> list[int]:
+        """The slices of which something is to be found."""
+        if self._fill:
+            return list(range(len(self._frames)))
         return [index for index in range(len(self._frames)) if index not in self._given]
+
+    def _predictions(self, tick: Callable[[], None]) -> Iterator[SlicePrediction]:
+        """What is found, slice by slice; ``tick`` is called once more for each slice before."""
+        blend = Blend(self._settings.carried, self._settings.appearance, self._settings.presence)
+        if self._from_itself:
+            ends, clock = self._settings.trim, self._clock
+            walk = Outward(self._engine, self._queries, self._known, blend, ends, clock)
+            return walk.segment(tick)
+        prompter = self._prepared.prompter(self._engine, self._queries, self._clock)
+        prompter.prepare(self._unknown, tick)
+        case = Case(self._engine, self._queries, prompter, blend, self._known)
+        return propagate(case, self._settings.strategy)
+
+    @property
+    def _from_itself(self) -> bool:
+        """Whether the scan is followed outward from its own labelled slices."""
+        shown = [masks.flatten(1).any(1) for masks in self._known.values()]
+        return self._settings.follows_own and bool(shown) and bool(torch.stack(shown).any(0).all())
 
     def _without_absent(self) -> Array:
         """The labels without what lies beyond the ends of its structure."""
-        unknown = self._unknown
-        if not (self._settings.trim and self._settings.search is Search.REGISTER and unknown):
+        unknown, settings = self._unknown, self._settings
+        wanted = settings.trim and settings.search is Search.REGISTER
+        if not (wanted and unknown) or self._from_itself:
             return self._labels
-        costs = np.stack([self._case.prompter.match(n).distance.numpy() for n in unknown])
         odds = np.zeros(self._certainty.shape)
-        odds[unknown] = evidence(self._agreement[unknown], costs)
+        odds[unknown] = evidence(self._agreement[unknown], self._distance[unknown])
         present = np.ones(odds.shape, bool)
         present[unknown] = stretches(odds[unknown])
         self._certainty = np.where(present, self._certainty, 1 / (1 + np.exp(odds)))
@@ -124,15 +145,15 @@ class ScanRun:
 
     def _keep_given(self, labels: Array) -> None:
         for index, given in self._given.items():
-            labels[index] = given
+            labels[index] = np.where(given, given, labels[index]) if self._fill else given
 
     def _keep(self, result: SlicePrediction) -> None:
         index = result.index
         with self._clock.stage("fusion"):
             restored = self._frames.letterbox.restore(result.logits)
             self._labels[index], self._second[index] = fuse(restored, self._prepared.structures)
-            certain = confidence(result.prediction, self._settings.presence)
-            self._certainty[index] = certain.cpu()
+            self._certainty[index] = result.certainty
+            self._chosen[index], self._distance[index] = result.match.chosen, result.match.distance
             if result.agreement is not None:
                 self._agreement[index] = result.agreement
 
@@ -154,17 +175,23 @@ class ScanRun:
         position = self._view.file_index(self._volume.geometry, index)
         if index in self._given:
             return {"slice": position, "given": True}
-        match = self._case.prompter.match(index)
-        structures, certain = self._prepared.structures, self._certainty[index]
-        rows = zip(structures, match.chosen, match.distance, certain, strict=True)
+        columns = self._chosen[index], self._distance[index], self._certainty[index]
+        rows = zip(self._prepared.structures, *columns, strict=True)
         found = [
             {
                 "name": structure.name,
                 "value": structure.value,
                 "confidence": round(float(certainty), 4),
                 "distance": round(float(distance), 6),
-                "support": self._prepared.pool.describe(int(entry)),
+                "support": self._origin(int(chosen)),
             }
-            for structure, entry, distance, certainty in rows
+            for structure, chosen, distance, certainty in rows
         ]
         return {"slice": position, "structures": found}
+
+    def _origin(self, chosen: int) -> dict[str, Any]:
+        """What a match says of where it comes from."""
+        if self._from_itself:
+            position = self._view.file_index(self._volume.geometry, chosen)
+            return {"scan": self._volume.name, "slice": position}
+        return self._prepared.pool.describe(chosen)

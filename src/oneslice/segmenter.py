@@ -24,7 +24,7 @@ from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
 from oneslice.segmentation import Segmentation
 from oneslice.settings import Settings
-from oneslice.support import Support
+from oneslice.support import Support, all_structures
 from oneslice.volume import LabelMap, Volume
 
 _Key = tuple[tuple[Support, ...], int]
@@ -72,7 +72,7 @@ class Segmenter:
         self._engine = Engine(network)
         self._descriptor = make_descriptor(self.settings.metric, offline)
         self._prepared: tuple[_Key, PreparedSupports] | None = None
-        self._completed: dict[Support, list[Support]] = {}  # what was found in their own scans
+        self._completed: dict[Support, Support | None] = {}  # what was found in their own scans
 
     def segment(
         self,
@@ -102,10 +102,13 @@ class Segmenter:
         view = query_view(volume, supports[0], axis)
         clock, slices = Stopwatch(), volume.geometry.shape[view.axes[0]]
         self._completed = {s: more for s, more in self._completed.items() if s in supports}
+        own = tuple(each for each in supports if each.is_of(volume))
+        if self.settings.follows_own and all_structures(own) == all_structures(supports):
+            supports = own
         with clock.stage("completion"):
-            others = [each for each in supports if not each.is_of(volume)]
+            others = [each for each in supports if each not in own]
             progress = self._complete(others, slices, progress or _silent)
-        supports += tuple(more for each in others for more in self._completed[each])
+        supports += tuple(more for each in others if (more := self._completed[each]))
         return self._segment(volume, view, supports, progress, clock)
 
     def _segment(
@@ -115,10 +118,11 @@ class Segmenter:
         supports: tuple[Support, ...],
         progress: Progress,
         clock: Stopwatch,
+        fill: bool = False,
     ) -> Segmentation:
         with clock.stage("supports"):
             prepared = self._prepare(supports, volume.geometry.shape[view.axes[0]], clock)
-        run = ScanRun(self._engine, volume, view, prepared, self.settings, clock)
+        run = ScanRun(self._engine, volume, view, prepared, self.settings, clock, fill)
         labels, certainty = run.segment(progress)
         record = {"oneslice": oneslice.__version__} | self._environment() | run.record()
         return Segmentation(
@@ -136,16 +140,16 @@ class Segmenter:
         """
         wanted = self.settings.complete and self.settings.search is Search.REGISTER
         missing = [s for s in supports if s not in self._completed]
-        parts = {s: incomplete(s) if wanted else [] for s in missing}
-        done, total = 0, 2 * (slices + sum(len(own) * s.slice_count for s, own in parts.items()))
-        for support, own in parts.items():
-            added, used = [], {n for s in support.structures for n in support.slices_with(s)}
-            for part in own:
+        parts = {s: incomplete(s) if wanted else None for s in missing}
+        total = 2 * (slices + sum(s.slice_count for s, part in parts.items() if part))
+        done = 0
+        for support, part in parts.items():
+            self._completed[support] = None
+            if part:
                 step = _after(done, total, progress)
-                found = self._segment(part.image, part.view, (part,), step, Stopwatch())
-                added.append(complete(part, found.labels, used))
+                own = self._segment(part.image, part.view, (part,), step, Stopwatch(), fill=True)
+                self._completed[support] = complete(part, own.labels)
                 done += 2 * support.slice_count
-            self._completed[support] = [more for more in added if more]
         return _after(done, total, progress)
 
     def _environment(self) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Settings:
         strategy: how memories flow over the slices.
         trim: whether structures are cleared from slices beyond their ends, which registration
             tells; nothing is cleared without it.
+        outward: whether a scan whose own slices are labelled is followed from them, each slice from
+            the one before; needs registration.
         complete: whether, of supports with few labelled slices, the rest of their own scan is
             segmented first and speaks for other scans too; needs registration.
         metric: how the likeness of supports and slices is measured.
@@ -53,6 +55,7 @@ class Settings:
     appearance: float = 0.7
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
+    outward: bool = True
     complete: bool = True
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
@@ -84,6 +87,11 @@ class Settings:
         return self.augmentations.pool_size(query_slices)
 
     @property
+    def follows_own(self) -> bool:
+        """Whether a scan with labelled slices of its own is followed from them."""
+        return self.outward and self.search is Search.REGISTER
+
+    @property
     def feature_budget(self) -> int:
         """Bytes for the features of supports, and as many for those of the query."""
         return self.memory * 2**20 // 2
@@ -97,6 +105,7 @@ class Settings:
             "appearance": self.appearance,
             "strategy": self.strategy.value,
             "trim": self.trim,
+            "outward": self.outward,
             "complete": self.complete,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),
