@@ -36,7 +36,8 @@ def onto(queries, supports):
 
 
 def around(query, support, masks, whole):
-    return refine(Described.of(query[None]), Described.of(support[None]), masks, whole)
+    place = torch.zeros(len(masks), dtype=torch.long)
+    return refine(Described.of(query[None]), Described.of(support[None]), whole, place, masks)
 
 
 def test_a_moved_support_is_brought_back(support, queries):
@@ -53,6 +54,21 @@ def test_registrations_do_not_depend_on_each_other(support, queries):
     alone = onto(images[1:2], support.image[None]).grid(128)
     assert torch.allclose(together[0], alone[0], atol=2e-2)
     assert torch.equal(alone, onto(images[1:2], support.image[None]).grid(128))
+
+
+def test_what_was_found_for_a_similar_slice_is_a_good_start(support, queries):
+    images, truth = queries
+    one, two = (Described.of(images[[n]]) for n in (1, 2))
+    shown, masks = Described.of(support.image[None]), support.masks[None]
+    noisy = (images[[1]] + 0.02 * torch.rand(1, 1, 128, 128)).clamp(0, 1)
+    near, far = register(one, shown), register(two, shown)
+
+    def carried(start):
+        found = register(Described.of(noisy), shown, start)
+        return overlap(warp(masks, found.grid(128)), truth[[1]]).mean()
+
+    assert carried(near) > carried(None) - 0.01
+    assert carried(near) > carried(far)
 
 
 def test_registering_beats_copying():

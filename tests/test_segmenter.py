@@ -352,7 +352,7 @@ def test_a_structure_ends_where_it_ends():
     """Past the organs' ends nothing is left; what the network alone would say is there."""
     one, other = patient(1), patient(2)
     untrimmed, trimmed = (
-        Segmenter("mini", "cpu", Settings(trim=trim, appearance=0, complete=False)).segment(
+        Segmenter("mini", "cpu", Settings(trim=trim, appearance=0, effort="fast")).segment(
             other.image, one.support
         )
         for trim in (False, True)

@@ -51,6 +51,10 @@ class _Registered:
         whole, local = self.whole.select(kept), self.local.select(kept)
         return _Registered(self.pairs[kept], whole, local, self.misfit[kept], self.costs)
 
+    def of(self, entries: Tensor, originals: Tensor) -> Transform:
+        """The transforms of entries (B,), each the first that is of its slice (P,)."""
+        return self.whole.select((originals[self.pairs[:, 0]] == entries[:, None]).int().argmax(1))
+
 
 class CarryingPrompter(Prompter):
     """Prompts by the entries registered onto the slice.
@@ -103,26 +107,36 @@ class CarryingPrompter(Prompter):
             for index in slices[slices.index(before) + 1 : slices.index(after)]:
                 either = speaking[before] | speaking[after]
                 wanted = either | between(either, scans) & self._candidates(index)
-                self._slices[index] = self._register(index, wanted)
+                nearest = self._slices[before if 2 * index <= before + after else after]
+                wanted = wanted & nearest.costs.isfinite()
+                self._slices[index] = self._register(index, wanted, nearest)
                 tick()
         self._weights = self._weigh()
         with self._clock.stage("appearance"):
             for index in self._slices:
                 self._appearance.see(self._queries.image(index), self._carry(index, SIDE))
 
-    def _register(self, index: int, wanted: Tensor) -> _Registered:
-        """Register the pairs of entry and structure that are true in ``wanted`` (P, K)."""
+    def _register(
+        self, index: int, wanted: Tensor, start: _Registered | None = None
+    ) -> _Registered:
+        """Register the pairs of entry and structure that are true in ``wanted`` (P, K).
+
+        Args:
+            index: of the slice.
+            wanted: on it.
+            start: what was registered onto a slice nearby, these pairs among others.
+        """
         pairs = wanted.nonzero()
         entries, place = self._originals[pairs[:, 0]].unique(return_inverse=True)
         given = self._masks(pairs)
         with self._clock.stage("registration"):
-            query = Described.of(self._queries.image(index)[None])
-            found = register(query.select([0] * len(entries)), self._supports.select(entries))
-            whole, around = found.select(place), self._supports.select(pairs[:, 0])
-            refined = refine(query.select([0] * len(pairs)), around, given, whole)
+            query = Described.of(self._queries.image(index)[None]).select([0] * len(entries))
+            supports = self._supports.select(entries)
+            found = register(query, supports, start.of(entries, self._originals) if start else None)
+            refined = refine(query, supports, found, place, given)
         costs = torch.full(wanted.shape, torch.inf)
         costs[pairs[:, 0], pairs[:, 1]] = refined.cost
-        return _Registered(pairs, whole, refined.local, refined.misfit, costs)
+        return _Registered(pairs, found.select(place), refined.local, refined.misfit, costs)
 
     def _candidates(self, index: int) -> Tensor:
         """(P, K), which entries may speak for which structures."""
@@ -160,9 +174,7 @@ class CarryingPrompter(Prompter):
         images = torch.stack([self._pool[int(entry)] for entry in entries])
         given = self._masks(torch.stack([chosen, torch.arange(len(chosen))], 1))
         with self._clock.stage("registration"):
-            shown = self._originals[registered.pairs[:, 0]]
-            found = (shown == entries[:, None]).int().argmax(1)
-            grids = registered.whole.select(found).grid(images.shape[-1])
+            grids = registered.of(entries, self._originals).grid(images.shape[-1])
             warped = warp(images, grids)
             prompts = (warp(given[:, None], grids[place])[:, 0] >= 0.5).float()
             carried = self._carry(index, images.shape[-1])

@@ -1,4 +1,4 @@
-"""Logits kept in little memory: as far as they are positive, and a little further."""
+"""Logits kept in little memory: where a structure may be, and a little further."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from oneslice.sam2.state import ABSENT
 
-_MARGIN = 4  # pixels around what is positive, for interpolation
+_MARGIN = 4  # pixels around, for interpolation
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Crop:
     size: int
 
     @classmethod
-    def of(cls, logits: Tensor) -> Crop:
-        """Of logits (S, S)."""
-        rows, columns = (_extent((logits > 0).any(axis)) for axis in (1, 0))
+    def of(cls, logits: Tensor, floor: float = 0.0) -> Crop:
+        """Of logits (S, S), those above ``floor``."""
+        rows, columns = (_extent((logits > floor).any(axis)) for axis in (1, 0))
         values = logits[rows, columns].half()
         return cls(values, (rows.start, columns.start), logits.shape[-1])
 

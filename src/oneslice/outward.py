@@ -44,7 +44,8 @@ class Outward:
     Args:
         engine: the SAM 2 engine.
         queries: the N slices.
-        given: masks (K, S, S) of those that are labelled; each structure is on one at least.
+        given: masks (K, S, S), 0 or 1, of those that are labelled. What is on none of them is not
+            found anywhere.
         blend: how the network's masks and the registered ones become one.
         ends: whether structures end where they no longer resemble what was labelled.
         clock: adds up the seconds of each stage.
@@ -72,9 +73,10 @@ class Outward:
         self._costs = torch.full(self._anchors.shape, LOST)
 
     def segment(self, tick: Callable[[], None]) -> Iterator[SlicePrediction]:
-        """Each slice on which some structure is not given; ``tick`` is called for each before."""
+        """Each slice on which some structure is not given; all are ticked before the first."""
         for index, masks in self._given.items():
-            self._appearance.see(self._queries.image(index), F.adaptive_avg_pool2d(masks, SIDE))
+            small = F.adaptive_avg_pool2d(masks.float(), SIDE)
+            self._appearance.see(self._queries.image(index), small)
         count, structures = self._anchors.shape
         self._follow(range(count), tick)
         self._follow(range(count - 1, -1, -1), lambda: None)
@@ -98,7 +100,8 @@ class Outward:
             for structure in (steps == 0).nonzero()[:, 0].tolist():
                 masks[structure] = self._given[index][structure]
             self._forget(index)
-            tick()
+            if (steps != 0).any():
+                tick()
 
     def _is_over(self, index: int, structure: int) -> bool:
         """Whether it is clear on this slice that a structure has ended before."""
@@ -138,7 +141,8 @@ class Outward:
             Their masks (k, S, S); none where too little was found.
         """
         anchors = self._anchors[index, active].tolist()
-        labelled = torch.stack([self._given[n][k] for n, k in zip(anchors, active, strict=True)])
+        pairs = zip(anchors, active, strict=True)
+        labelled = torch.stack([self._given[n][k] for n, k in pairs]).float()
         with self._clock.stage("registration"):
             moved, misfit, costs = self._register(index, before, anchors, masks, labelled)
             costlier = costs + torch.tensor([[0.0], [_FAR]])
@@ -171,14 +175,11 @@ class Outward:
             Moved masks (2k, S, S), their misfits (2k, n, n), and the costs (2, k).
         """
         sources = [before, *dict.fromkeys(n for n in anchors if n != before)]
-        shown = self._describe(sources)
-        query = self._describe([index])
-        whole = register(query.select([0] * len(sources)), shown)
-        place = [0] * len(anchors) + [sources.index(n) for n in anchors]
-        both = torch.cat([masks, labelled])
-        onto, found = query.select([0] * len(place)), whole.select(place)
-        refined = refine(onto, shown.select(place), both, found)
-        grid = found.after(refined.local, both.shape[-1])
+        place = torch.tensor([0] * len(anchors) + [sources.index(n) for n in anchors])
+        query, shown = self._describe([index] * len(sources)), self._describe(sources)
+        both, whole = torch.cat([masks, labelled]), register(query, shown)
+        refined = refine(query, shown, whole, place, both)
+        grid = whole.select(place).after(refined.local, both.shape[-1])
         moved = warp(both[:, None], grid)[:, 0]
         return moved, refined.misfit, refined.cost.view(2, -1)
 
@@ -189,8 +190,8 @@ class Outward:
         return Described.stack([self._described[index] for index in indices])
 
     def _forget(self, index: int) -> None:
-        """Drop the description of all slices but the labelled ones and this one."""
-        kept = {index, *self._given}
+        """Drop the description of all slices but this one and those it is followed from."""
+        kept = {index, *self._anchors[index].tolist()}
         self._described = {n: d for n, d in self._described.items() if n in kept}
 
     def _recall(self, anchors: list[int], structures: list[int]) -> Memory:

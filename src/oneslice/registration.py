@@ -24,9 +24,10 @@ _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displace
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
 _AFFINE_STEPS, _AFFINE_RATE = 20, 0.02
 _FIELD_STEPS, _FIELD_RATE = 20, 0.02
+_WARM_STEPS, _WARM_RATE = 10, 0.01  # of a displacement that begins with what was found nearby
 _SMOOTHNESS = 4.8
 _FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compared
-_LOCAL_STEPS, _LOCAL_RATE = 30, 0.01
+_LOCAL_STEPS, _LOCAL_RATE = 20, 0.014
 _LOCAL_REACH, _LOCAL_SHIFT = 4, 12  # pixels around a structure; largest shift
 _SHIFT_PENALTY = 0.05
 _MISFIT, _MISFIT_BLUR = 24, 6.0  # side of the map of what does not fit; blur, fine pixels
@@ -75,21 +76,23 @@ class Described:
         )
 
 
-def register(query: Described, support: Described) -> Transform:
-    """Find where each position of the query slices lies in the supports, one for each of them."""
+def register(query: Described, support: Described, start: Transform | None = None) -> Transform:
+    """Find where each position of the query slices lies in the supports, one for each of them.
+
+    Args:
+        query: B slices.
+        support: B others.
+        start: what was found for a similar query, if something was.
+    """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
-        found = _search(query.coarse, support.coarse)
-        affine = _descend_affine(query.middle, support.middle, found)
+        steps, rate = _WARM_STEPS, _WARM_RATE
+        if start is None:
+            found = _search(query.coarse, support.coarse)
+            affine = _descend_affine(query.middle, support.middle, found)
+            start, steps, rate = Transform.affine_only(affine), _FIELD_STEPS, _FIELD_RATE
         everywhere = torch.ones_like(query.fine[:, :1])
-        return _descend_field(
-            query.fine,
-            support.fine,
-            Transform.affine_only(affine),
-            everywhere,
-            _Points.within(everywhere, _FIELD_POINTS),
-            _FIELD_STEPS,
-            _FIELD_RATE,
-        )
+        points = _Points.within(everywhere, _FIELD_POINTS)
+        return _descend_field(query.fine, support.fine, start, everywhere, points, steps, rate)
 
 
 @dataclass(frozen=True)
@@ -108,28 +111,32 @@ class Refined:
     misfit: Tensor
 
 
-def refine(query: Described, support: Described, masks: Tensor, whole: Transform) -> Refined:
-    """Better a registration around each structure, and say how well it fits.
+def refine(
+    query: Described, support: Described, whole: Transform, place: Tensor, masks: Tensor
+) -> Refined:
+    """Better registrations around structures, and say how well they fit.
 
     Args:
-        query: the slice, once for each of K structures.
-        support: of each structure, as it was before registration.
-        masks: (K, S, S), the structures on it.
-        whole: K transforms, from ``register``.
+        query: B slices.
+        support: B others, as they were before registration.
+        whole: B transforms, from ``register``.
+        place: (K,), which of these pairs shows each structure.
+        masks: (K, S, S), the structures on the supports.
     """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
-        fixed, mask = query.fine, _small(masks.clone()[:, None], _FINE)
         grid = whole.grid(_FINE)
-        near, moving = _surroundings(warp(mask, grid)), describe(warp(support.image, grid))
-        shift = torch.stack(
-            [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
-        )
-        start = Transform.affine_only(F.pad(-2 * shift / _FINE, (0, 4)))
+        moving = describe(warp(support.image, grid))[place]
+        fixed, whole, grid = query.fine[place], whole.select(place), grid[place]
+        mask = _small(masks.clone()[:, None], _FINE)
+        near = _surroundings(warp(mask, grid))
+        shifts = [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
+        start = Transform.affine_only(F.pad(-2 * torch.stack(shifts) / _FINE, (0, 4)))
         weight = sample(near, start.grid(_FINE))
         points = _Points.within(weight, _LOCAL_POINTS)
         local = _descend_field(fixed, moving, start, weight, points, _LOCAL_STEPS, _LOCAL_RATE)
         grid = whole.after(local, _FINE)
-        difference = (describe(warp(support.image, grid)) - fixed).pow(2).mean(1, keepdim=True)
+        moved = describe(warp(support.image[place], grid))
+        difference = (moved - fixed).pow(2).mean(1, keepdim=True)
         misfit = _small(blur(difference, _MISFIT_BLUR), _MISFIT)[:, 0]
         return Refined(local, _cost(difference, warp(mask, grid)), misfit)
 
@@ -249,7 +256,7 @@ def _descend_field(
     Args:
         fixed: descriptions (B, 9, h, w) of the query.
         moving: those of the support.
-        start: B transforms without displacement.
+        start: B transforms; only their displacements are bettered.
         weight: (B, 1, h, w), how much each pixel of ``fixed`` counts.
         points: of the query at which the two are compared.
         steps: of the descent.

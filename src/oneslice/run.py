@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from oneslice.presence import evidence, stretches
 from oneslice.prompting import Search
 from oneslice.propagation import Case, SlicePrediction, propagate
 from oneslice.sam2.engine import Engine
+from oneslice.second import second_pass
 from oneslice.settings import Settings
 from oneslice.volume import Volume
 
@@ -28,15 +29,19 @@ Progress = Callable[[int, int], None]
 
 
 class _Steps:
-    """Counts the steps of a scan: each slice is matched, then segmented."""
+    """Counts the steps of a scan: each slice is matched, then segmented, once in each pass."""
 
-    def __init__(self, progress: Progress, total: int, done: int) -> None:
-        self._progress, self._total, self._done = progress, total, done
+    def __init__(self, progress: Progress, total: int, done: int, passes: int) -> None:
+        self._progress, self._total, self._done = progress, total, float(done)
+        self._step = 1 / passes
         progress(done, total)
 
     def tick(self) -> None:
-        self._done += 1
-        self._progress(self._done, self._total)
+        self._done += self._step
+        self._progress(round(self._done), self._total)
+
+    def finish(self) -> None:
+        self._progress(self._total, self._total)
 
 
 class ScanRun:
@@ -94,11 +99,14 @@ class ScanRun:
     def segment(self, progress: Progress) -> tuple[Array, Array]:
         """Labels (I, J, K) on the scan's grid, and confidence (N, K) in the file's slice order."""
         self._keep_given(self._labels)
-        steps = _Steps(progress, 2 * len(self._frames), 2 * len(self._given))
+        steps = _Steps(progress, 2 * len(self._frames), 2 * self._settled, self._passes)
+        unknown = set(self._unknown)
         with self._clock.stage("propagation"):
             for result in self._predictions(steps.tick):
-                self._keep(result)
+                if result.index in unknown:
+                    self._keep(result)
                 steps.tick()
+        steps.finish()
         labels = self._without_absent()
         if self._settings.min_fragment:
             labels = remove_fragments(labels, self._settings.min_fragment)
@@ -113,16 +121,35 @@ class ScanRun:
         return [index for index in range(len(self._frames)) if index not in self._given]
 
     def _predictions(self, tick: Callable[[], None]) -> Iterator[SlicePrediction]:
-        """What is found, slice by slice; ``tick`` is called once more for each slice before."""
-        blend = Blend(self._settings.carried, self._settings.appearance, self._settings.presence)
+        """What is found, slice by slice; ``tick`` is called for each slice on the way there."""
         if self._from_itself:
-            ends, clock = self._settings.trim, self._clock
-            walk = Outward(self._engine, self._queries, self._known, blend, ends, clock)
-            return walk.segment(tick)
+            return self._outward(self._known, self._settings.trim).segment(tick)
         prompter = self._prepared.prompter(self._engine, self._queries, self._clock)
         prompter.prepare(self._unknown, tick)
-        case = Case(self._engine, self._queries, prompter, blend, self._known)
-        return propagate(case, self._settings.strategy)
+        case = Case(self._engine, self._queries, prompter, self._blend, self._known)
+        first = propagate(case, self._settings.strategy)
+        if self._passes == 1:
+            return first
+        return second_pass(first, lambda given: self._outward(given).segment(tick), tick)
+
+    def _outward(self, given: Mapping[int, Tensor], ends: bool = False) -> Outward:
+        return Outward(self._engine, self._queries, given, self._blend, ends, self._clock)
+
+    @property
+    def _blend(self) -> Blend:
+        settings = self._settings
+        return Blend(settings.carried, settings.appearance, settings.presence)
+
+    @property
+    def _passes(self) -> int:
+        return 1 if self._from_itself else self._settings.passes
+
+    @property
+    def _settled(self) -> int:
+        """How many slices are not gone through."""
+        if not self._from_itself:
+            return len(self._given)
+        return sum(bool(masks.flatten(1).any(1).all()) for masks in self._known.values())
 
     @property
     def _from_itself(self) -> bool:

@@ -18,7 +18,6 @@ from oneslice.formats import read_volume
 from oneslice.geometry import SliceView, aligned_view, matching_axis
 from oneslice.matching import make_descriptor
 from oneslice.prepared import PreparedSupports, prepare
-from oneslice.prompting import Search
 from oneslice.run import Progress, ScanRun
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
@@ -138,9 +137,8 @@ class Segmenter:
         Returns:
             The progress of what remains: a scan of ``slices`` slices.
         """
-        wanted = self.settings.complete and self.settings.search is Search.REGISTER
         missing = [s for s in supports if s not in self._completed]
-        parts = {s: incomplete(s) if wanted else None for s in missing}
+        parts = {s: incomplete(s) if self.settings.completes else None for s in missing}
         total = 2 * (slices + sum(s.slice_count for s, part in parts.items() if part))
         done = 0
         for support, part in parts.items():

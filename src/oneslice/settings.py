@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from oneslice.augment import AugmentationPolicy
@@ -14,7 +15,21 @@ from oneslice.prompting import Search
 from oneslice.propagation import Strategy
 from oneslice.volume import Modality
 
+
+class Effort(StrEnum):
+    """How much is done for a result, where labelled slices are registered.
+
+    DEFAULT: supports with few labelled slices are completed in their own scan first. FAST: they are
+    not. BEST: they are, and scans are segmented in two passes.
+    """
+
+    FAST = "fast"
+    DEFAULT = "default"
+    BEST = "best"
+
+
 _CHOICES = (
+    ("effort", Effort),
     ("search", Search),
     ("strategy", Strategy),
     ("metric", Metric),
@@ -36,8 +51,7 @@ class Settings:
             tells; nothing is cleared without it.
         outward: whether a scan whose own slices are labelled is followed from them, each slice from
             the one before; needs registration.
-        complete: whether, of supports with few labelled slices, the rest of their own scan is
-            segmented first and speaks for other scans too; needs registration.
+        effort: how much is done for a result.
         metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.
         policy: how far the augmentations go.
@@ -56,7 +70,7 @@ class Settings:
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
     outward: bool = True
-    complete: bool = True
+    effort: Effort = Effort.DEFAULT
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
     policy: AugmentationPolicy = field(default_factory=AugmentationPolicy)
@@ -92,6 +106,16 @@ class Settings:
         return self.outward and self.search is Search.REGISTER
 
     @property
+    def completes(self) -> bool:
+        """Whether supports with few labelled slices are completed in their own scan first."""
+        return self.effort is not Effort.FAST and self.search is Search.REGISTER
+
+    @property
+    def passes(self) -> int:
+        """How often a scan is gone through."""
+        return 2 if self.effort is Effort.BEST and self.search is Search.REGISTER else 1
+
+    @property
     def feature_budget(self) -> int:
         """Bytes for the features of supports, and as many for those of the query."""
         return self.memory * 2**20 // 2
@@ -106,7 +130,7 @@ class Settings:
             "strategy": self.strategy.value,
             "trim": self.trim,
             "outward": self.outward,
-            "complete": self.complete,
+            "effort": self.effort.value,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),
             "policy": vars(self.policy),

@@ -50,6 +50,13 @@ def segment(
             "alike of their random augmentations is taken (the paper), several times as fast."
         ),
     ] = "register",
+    effort: Annotated[
+        str,
+        typer.Option(
+            help="default: where fewer than five slices are labelled, the support's own scan is "
+            "segmented first; fast: it is not; best: and each scan is gone through twice."
+        ),
+    ] = "default",
     strategy: Annotated[
         str,
         typer.Option(
@@ -76,13 +83,6 @@ def segment(
         typer.Option(
             "--trim/--no-trim",
             help="Clear structures from slices beyond their ends, which registration tells.",
-        ),
-    ] = True,
-    complete: Annotated[
-        bool,
-        typer.Option(
-            "--complete/--no-complete",
-            help="Segment a support's own scan first where fewer than five slices are labelled.",
         ),
     ] = True,
     min_fragment: Annotated[
@@ -118,13 +118,13 @@ def segment(
 
     chosen = _settings(
         search=search,
+        effort=effort,
         strategy=strategy,
         metric=metric,
         augmentations=augmentations,
         window=window,
         modality=modality,
         trim=trim,
-        complete=complete,
         min_fragment=min_fragment,
         seed=seed,
         memory=memory,
@@ -150,12 +150,13 @@ def _settings(**options: Any) -> Settings:
     from oneslice.pool import Augmentations
     from oneslice.prompting import Search
     from oneslice.propagation import Strategy
-    from oneslice.settings import Settings
+    from oneslice.settings import Effort, Settings
     from oneslice.volume import Modality
 
     window, modality = options.pop("window"), options.pop("modality")
     return Settings(
         search=_choice(Search, options.pop("search"), "--search"),
+        effort=_choice(Effort, options.pop("effort"), "--effort"),
         strategy=_choice(Strategy, options.pop("strategy"), "--strategy"),
         metric=_choice(Metric, options.pop("metric"), "--metric"),
         augmentations=Augmentations.parse(options.pop("augmentations")),

@@ -13,6 +13,7 @@ from oneslice.evaluation.runner import Variant
 from oneslice.matching import Metric
 from oneslice.prompting import Search
 from oneslice.propagation import Strategy
+from oneslice.settings import Effort
 
 _LABELLED_SLICES = (1, 2, 3, 5, 8)
 _PER_QUERY = (0, 2, 4)
@@ -27,7 +28,8 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "no registered masks": {"carried": 0.0},
     "no appearance": {"appearance": 0.0},
     "no neighbours": {"strategy": Strategy.PAIRWISE},
-    "no completion": {"complete": False},
+    "no completion": {"effort": Effort.FAST},
+    "two passes": {"effort": Effort.BEST},
     "no ends": {"trim": False},
 }
 

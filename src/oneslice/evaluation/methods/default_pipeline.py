@@ -18,6 +18,8 @@ from oneslice.settings import Settings
 from oneslice.support import Support
 from oneslice.volume import LabelMap
 
+_CHOSEN = ("strategy", "metric", "search", "carried", "appearance", "trim", "outward", "effort")
+
 
 class DefaultPipeline(Method):
     """``Segmenter`` with its default settings."""
@@ -26,8 +28,7 @@ class DefaultPipeline(Method):
     uses_extent = False
 
     def __init__(self, options: Options) -> None:
-        names = ("strategy", "metric", "search", "carried", "appearance", "trim", "complete")
-        chosen = {name: getattr(options, name) for name in names}
+        chosen = {name: getattr(options, name) for name in _CHOSEN}
         given = {name: value for name, value in chosen.items() if value is not None}
         settings = replace(Settings(seed=options.seed), **given)
         self._segmenter = Segmenter(

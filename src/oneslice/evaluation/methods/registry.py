@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oneslice.matching import Metric
     from oneslice.prompting import Search
     from oneslice.propagation import Strategy
+    from oneslice.settings import Effort
 
 
 class MethodName(StrEnum):
@@ -48,7 +49,8 @@ class Options:
         carried: weight of the registered masks in ``oneslice``; None: as users get it.
         appearance: likewise of intensities.
         trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
-        complete: whether it completes supports with few labelled slices; likewise.
+        outward: whether it follows a scan from its own labelled slices; likewise.
+        effort: how much it does for a result; likewise.
         seed: of the augmentations.
     """
 
@@ -63,7 +65,8 @@ class Options:
     carried: float | None = None
     appearance: float | None = None
     trim: bool | None = None
-    complete: bool | None = None
+    outward: bool | None = None
+    effort: Effort | None = None
     seed: int = 0
 
 
