@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from oneslice.mind import blur
+from oneslice.mind import blur, within
 
 SIDE = 128  # pixels of the grid on which intensities are compared
 _BINS, _SMOOTH = 64, 2.0  # of a histogram; blur of its bins
@@ -34,7 +34,7 @@ class Appearance:
     def see(self, image: Tensor, masks: Tensor) -> None:
         """Count a slice's (1, S, S) intensities in and around masks (K, SIDE, SIDE)."""
         where = _intensities(image).flatten().expand(len(masks), -1)
-        near = _within(masks > 0.3, _SURROUNDINGS)
+        near = within(masks > 0.3, _SURROUNDINGS)
         inside = masks * (masks > 0.5)
         outside = (1 - masks) * (near & (masks < 0.5))
         self._inside.scatter_add_(1, where, inside.flatten(1))
@@ -77,12 +77,6 @@ def _intensities(image: Tensor) -> Tensor:
     """The bin (SIDE, SIDE) of each pixel of an image (1, S, S) in [0, 1]."""
     small = blur(F.adaptive_avg_pool2d(image.mean(0)[None, None], SIDE), 0.7)[0, 0]
     return (small * (_BINS - 1)).round().long().clamp(0, _BINS - 1)
-
-
-def _within(masks: Tensor, distance: int) -> Tensor:
-    """What lies within a square around masks (K, h, w) of bool."""
-    wide = F.max_pool2d(masks[:, None].float(), (2 * distance + 1, 1), 1, (distance, 0))
-    return F.max_pool2d(wide, (1, 2 * distance + 1), 1, (0, distance))[:, 0] > 0
 
 
 def _smooth(counts: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ _DISTANCE = 2  # pixels between a pixel and its neighbours
 def describe(images: Tensor) -> Tensor:
     """MIND and intensity ranks (B, 9, h, w) of images (B, 1, h, w), all in [0, 1]."""
     flat = images.flatten(1)
-    ranks = flat.argsort(1).argsort(1).to(images.dtype) / flat.shape[1]
+    share = torch.arange(flat.shape[1]).to(flat).expand_as(flat) / flat.shape[1]
+    ranks = torch.empty_like(flat).scatter_(1, flat.argsort(1), share)
     return torch.cat([mind(images), ranks.view_as(images)], 1)
 
 
@@ -42,6 +43,12 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), window, groups=x.shape[1])
     x = F.pad(x, (0, 0, radius, radius), mode="replicate")
     return F.conv2d(x, window.transpose(2, 3), groups=x.shape[1])
+
+
+def within(masks: Tensor, distance: int) -> Tensor:
+    """What lies within a square around masks (K, h, w) of bool."""
+    wide = F.max_pool2d(masks[:, None].float(), (2 * distance + 1, 1), 1, (distance, 0))
+    return F.max_pool2d(wide, (1, 2 * distance + 1), 1, (0, distance))[:, 0] > 0
 
 
 def _shift(images: Tensor, dy: int, dx: int) -> Tensor:

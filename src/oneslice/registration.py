@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oneslice.mind import blur, describe
+from oneslice.mind import blur, describe, within
 from oneslice.transform import Transform, affine_grid, displacement, sample, warp
 
 _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displacement stages, pixels
@@ -279,9 +279,8 @@ def _surroundings(masks: Tensor) -> Tensor:
 
     A structure smaller than a pixel of this grid fills none, so each is measured by its maximum.
     """
-    side = 2 * _LOCAL_REACH + 1
     inside = masks > 0.4 * masks.amax((2, 3), keepdim=True)
-    return blur(F.max_pool2d(inside.to(masks.dtype), side, 1, _LOCAL_REACH), 1.0)
+    return blur(within(inside[:, 0], _LOCAL_REACH)[:, None].to(masks.dtype), 1.0)
 
 
 def _search_shift(fixed: Tensor, moving: Tensor, weight: Tensor) -> Tensor:

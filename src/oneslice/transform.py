@@ -63,10 +63,11 @@ def affine_grid(parameters: Tensor, side: int) -> Tensor:
     """Positions (B, side, side, 2) for shift x, y, rotation, log zoom x, y and shear (B, 6)."""
     dx, dy, angle, zoom_x, zoom_y, shear = parameters.unbind(1)
     x, y = zoom_x.exp(), zoom_y.exp()
-    first = torch.stack([angle.cos() * x, shear - angle.sin() * y, dx], -1)
-    second = torch.stack([angle.sin() * x, angle.cos() * y, dy], -1)
-    size = [len(parameters), 1, side, side]
-    return F.affine_grid(torch.stack([first, second], 1), size, align_corners=False)
+    centres = (torch.arange(side) * 2 + 1).to(parameters) / side - 1
+    right = torch.stack([angle.cos() * x, angle.sin() * x], -1)[:, None, None]
+    down = torch.stack([shear - angle.sin() * y, angle.cos() * y], -1)[:, None, None]
+    shift = torch.stack([dx, dy], -1)[:, None, None]
+    return centres[:, None] * right + (centres[:, None, None] * down + shift)
 
 
 def displacement(nodes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
