@@ -29,6 +29,7 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "no appearance": {"appearance": 0.0},
     "no neighbours": {"strategy": Strategy.PAIRWISE},
     "no completion": {"effort": Effort.FAST},
+    "no following": {"outward": False},
     "two passes": {"effort": Effort.BEST},
     "no ends": {"trim": False},
 }
