@@ -101,7 +101,7 @@ def test_every_slice_is_counted_and_nothing_is_kept(segmenter):
     walk, ticks = outward(segmenter, images, {1: masks[1][None]}), []
     results = list(walk.segment(lambda: ticks.append(1)))
     assert len(ticks) == 3 and [r.index for r in results] == [0, 2, 3]
-    assert not walk._crops and set(walk._described) <= {0, 1}
+    assert not any(walk._crops) and set(walk._described) <= {0, 1}
 
 
 def test_the_nearest_labelled_slice_of_each_structure():

@@ -67,7 +67,7 @@ class Outward:
         self._appearance = Appearance(self._anchors.shape[1])
         self._described: dict[int, Described] = {}
         self._memories: dict[tuple[int, int], Memory] = {}  # of labelled slices and structures
-        self._crops: dict[tuple[int, int], Crop] = {}  # of slices and structures
+        self._crops: list[dict[int, Crop]] = [{} for _ in self._anchors[0]]  # of each structure
         self._certainty = torch.ones(self._anchors.shape)
         self._agreement = torch.zeros(self._anchors.shape)
         self._costs = torch.full(self._anchors.shape, LOST)
@@ -88,7 +88,8 @@ class Outward:
 
     def _follow(self, order: range, tick: Callable[[], None]) -> None:
         """Go through the slices one way, and follow what was labelled before each on this way."""
-        masks = torch.zeros(self._anchors.shape[1], *self._queries.image(0).shape[-2:])
+        size = self._engine.image_size
+        masks = torch.zeros(self._anchors.shape[1], size, size)
         for index in order:
             steps = (index - self._anchors[index]) * order.step  # from the labelled slice
             active = [k for k in (steps > 0).nonzero()[:, 0].tolist() if masks[k].any()]
@@ -115,7 +116,7 @@ class Outward:
             odds = self._evidence(structure, way)
             last = reach(odds)
             for index, against in zip(way[last:], odds[last:], strict=False):
-                del self._crops[index, structure]
+                del self._crops[structure][index]
                 self._certainty[index, structure] = 1 / (1 + math.exp(against))
 
     def _ways(self, structure: int) -> tuple[range, range]:
@@ -128,7 +129,7 @@ class Outward:
 
         The standard is set by all slices on which it was.
         """
-        known = [index for index, k in self._crops if k == structure]
+        known = list(self._crops[structure])
         agreement, costs = (a[known, structure, None] for a in (self._agreement, self._costs))
         odds = evidence(agreement.numpy(), costs.numpy())[:, 0] if known else np.zeros(0)
         found = dict(zip(known, odds, strict=True))
@@ -163,7 +164,7 @@ class Outward:
         self._agreement[index, active] = overlap(moved[len(active) :], found)
         self._costs[index, active] = costs[1]
         for n, structure in enumerate(active):
-            self._crops[index, structure] = Crop.of(logits[n])
+            self._crops[structure][index] = Crop.of(logits[n])
         return found * (found.sum((1, 2)) >= _SMALLEST)[:, None, None]
 
     def _register(
@@ -206,12 +207,11 @@ class Outward:
 
     def _result(self, index: int) -> SlicePrediction:
         """What was found on a slice; it is let go."""
-        anchors, size = self._anchors[index], self._queries.image(index).shape[-1]
-        logits = torch.full((len(anchors), size, size), ABSENT)
-        for structure in range(len(anchors)):
-            if crop := self._crops.pop((index, structure), None):
+        size, match = self._engine.image_size, Match(self._anchors[index], self._costs[index])
+        logits = torch.full((len(self._crops), size, size), ABSENT)
+        for structure, crops in enumerate(self._crops):
+            if crop := crops.pop(index, None):
                 logits[structure] = crop.restore()
-        match = Match(anchors, self._costs[index])
         return SlicePrediction(index, logits, self._certainty[index], match, self._agreement[index])
 
 

@@ -41,7 +41,8 @@ class _Steps:
         self._progress(round(self._done), self._total)
 
     def finish(self) -> None:
-        self._progress(self._total, self._total)
+        if round(self._done) < self._total:
+            self._progress(self._total, self._total)
 
 
 class ScanRun:
