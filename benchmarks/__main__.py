@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import growth, levers, memory, tables
+from benchmarks import efforts, growth, levers, memory, tables
 from benchmarks.compare import Comparison, Task, compare
 from benchmarks.peers import Peers
 from benchmarks.timing import all_threads, machine
@@ -27,6 +27,7 @@ class Plan:
         threads: how many, one after the other.
         slices: of each scan.
         probed: pairs of each peer that are timed in a run.
+        efforts: slices, structures and scans on which the pipeline is timed.
         memory: slices, augmentations and budget of each run.
         axes: values along each axis of the growth.
         input_sizes: of the input along the last axis.
@@ -37,6 +38,7 @@ class Plan:
     threads: Sequence[int]
     slices: int
     probed: int
+    efforts: tuple[int, int, int]
     memory: Sequence[tuple[int, int, int]]
     axes: Mapping[str, Sequence[int]]
     input_sizes: Sequence[int]
@@ -48,6 +50,7 @@ DEFAULT = Plan(
     threads=(1,),
     slices=30,
     probed=6,
+    efforts=(30, 4, 3),
     memory=((60, 16, 64), (600, 16, 64), (60, 256, 64), (60, 16, 1024), (600, 16, 1024)),
     axes={
         "slices": (10, 20, 40, 80, 160, 320, 640),
@@ -57,8 +60,8 @@ DEFAULT = Plan(
     input_sizes=(256, 512, 1024),
 )
 FULL = replace(DEFAULT, sizes=(256, 512, 1024), threads=tuple(sorted({1, all_threads()})))
-SMOKE = Plan((64,), (1,), (1,), 2, 1, ((2, 1, 64),), {"structures": (1, 2)}, (64,))
-PARTS = ("speed", "levers", "memory", "growth")
+SMOKE = Plan((64,), (1,), (1,), 2, 1, (2, 1, 1), ((2, 1, 64),), {"structures": (1, 2)}, (64,))
+PARTS = ("speed", "levers", "efforts", "memory", "growth")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _speed(plan, Path(folder))
         if "levers" in options.parts:
             _levers(plan, Path(folder))
+        if "efforts" in options.parts:
+            taken = efforts.efforts(*plan.efforts)
+            _show("The pipeline beside the paper's method, mini", tables.efforts(taken))
         if "memory" in options.parts:
             peaks = [(*numbers, memory.peak(*numbers)) for numbers in plan.memory]
             _show("Peak memory of a process, mini", tables.memory(peaks))

@@ -53,6 +53,13 @@ def levers(taken: Mapping[str, Seconds]) -> str:
     return markdown(["work", "CPU ms", "wall ms"], rows)
 
 
+def efforts(taken: Mapping[str, Seconds]) -> str:
+    """Seconds of each way, and how many times those of the first."""
+    first = next(iter(taken.values()))
+    rows = [(way, _both(t), f"{t.cpu / first.cpu:.1f}") for way, t in taken.items()]
+    return markdown(["way", "CPU s / wall s", "times the paper's"], rows)
+
+
 def memory(rows: Iterable[tuple[int, int, int, int]]) -> str:
     """Peaks by slices, augmentations and budget."""
     return markdown(["slices", "augmentations", "--memory (MiB)", "peak (MiB)"], rows)

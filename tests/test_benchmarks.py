@@ -23,7 +23,8 @@ def test_prints_every_table_and_draws_the_growth(tmp_path, capsys):
 
     main(["--smoke", "--plot", str(tmp_path / "growth.png")])
     printed = capsys.readouterr().out
-    for title in ("Speed", "The encoder alone", "Levers", "Peak memory", "Growth with structures"):
+    titles = ("Speed", "The encoder alone", "Levers", "The pipeline", "Peak memory")
+    for title in (*titles, "Growth with structures"):
         assert f"### {title}" in printed
     assert "| 64 | 2 x 1 | 1 |" in printed
     assert (tmp_path / "growth.png").stat().st_size > 1000

@@ -24,7 +24,7 @@ def labelled(slices):
 
 
 def test_structures_with_few_labelled_slices_are_incomplete():
-    near = list(range(MIDDLE - 2, MIDDLE + 3))
+    near = list(range(MIDDLE - 1, MIDDLE + 2))
     first, _, third = STRUCTURES
     assert incomplete(labelled([near, near, near])) is None
     part = incomplete(labelled([[MIDDLE], near, [MIDDLE - 1]]))

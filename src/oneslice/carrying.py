@@ -107,32 +107,22 @@ class CarryingPrompter(Prompter):
             for index in slices[slices.index(before) + 1 : slices.index(after)]:
                 either = speaking[before] | speaking[after]
                 wanted = either | between(either, scans) & self._candidates(index)
-                nearest = self._slices[before if 2 * index <= before + after else after]
-                wanted = wanted & nearest.costs.isfinite()
-                self._slices[index] = self._register(index, wanted, nearest)
+                self._slices[index] = self._register(index, wanted)
                 tick()
         self._weights = self._weigh()
         with self._clock.stage("appearance"):
             for index in self._slices:
                 self._appearance.see(self._queries.image(index), self._carry(index, SIDE))
 
-    def _register(
-        self, index: int, wanted: Tensor, start: _Registered | None = None
-    ) -> _Registered:
-        """Register the pairs of entry and structure that are true in ``wanted`` (P, K).
-
-        Args:
-            index: of the slice.
-            wanted: on it.
-            start: what was registered onto a slice nearby, these pairs among others.
-        """
+    def _register(self, index: int, wanted: Tensor) -> _Registered:
+        """Register the pairs of entry and structure that are true in ``wanted`` (P, K)."""
         pairs = wanted.nonzero()
         entries, place = self._originals[pairs[:, 0]].unique(return_inverse=True)
         given = self._masks(pairs)
         with self._clock.stage("registration"):
             query = Described.of(self._queries.image(index)[None]).select([0] * len(entries))
             supports = self._supports.select(entries)
-            found = register(query, supports, start.of(entries, self._originals) if start else None)
+            found = register(query, supports)
             refined = refine(query, supports, found, place, given)
         costs = torch.full(wanted.shape, torch.inf)
         costs[pairs[:, 0], pairs[:, 1]] = refined.cost

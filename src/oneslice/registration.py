@@ -24,7 +24,6 @@ _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displace
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
 _AFFINE_STEPS, _AFFINE_RATE = 20, 0.02
 _FIELD_STEPS, _FIELD_RATE = 20, 0.02
-_WARM_STEPS, _WARM_RATE = 10, 0.01  # of a displacement that begins with what was found nearby
 _SMOOTHNESS = 4.8
 _FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compared
 _LOCAL_STEPS, _LOCAL_RATE = 20, 0.014
@@ -76,23 +75,21 @@ class Described:
         )
 
 
-def register(query: Described, support: Described, start: Transform | None = None) -> Transform:
-    """Find where each position of the query slices lies in the supports, one for each of them.
-
-    Args:
-        query: B slices.
-        support: B others.
-        start: what was found for a similar query, if something was.
-    """
+def register(query: Described, support: Described) -> Transform:
+    """Find where each position of the query slices lies in the supports, one for each of them."""
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
-        steps, rate = _WARM_STEPS, _WARM_RATE
-        if start is None:
-            found = _search(query.coarse, support.coarse)
-            affine = _descend_affine(query.middle, support.middle, found)
-            start, steps, rate = Transform.affine_only(affine), _FIELD_STEPS, _FIELD_RATE
+        found = _search(query.coarse, support.coarse)
+        affine = _descend_affine(query.middle, support.middle, found)
         everywhere = torch.ones_like(query.fine[:, :1])
-        points = _Points.within(everywhere, _FIELD_POINTS)
-        return _descend_field(query.fine, support.fine, start, everywhere, points, steps, rate)
+        return _descend_field(
+            query.fine,
+            support.fine,
+            Transform.affine_only(affine),
+            everywhere,
+            _Points.within(everywhere, _FIELD_POINTS),
+            _FIELD_STEPS,
+            _FIELD_RATE,
+        )
 
 
 @dataclass(frozen=True)
@@ -256,7 +253,7 @@ def _descend_field(
     Args:
         fixed: descriptions (B, 9, h, w) of the query.
         moving: those of the support.
-        start: B transforms; only their displacements are bettered.
+        start: B transforms without displacement.
         weight: (B, 1, h, w), how much each pixel of ``fixed`` counts.
         points: of the query at which the two are compared.
         steps: of the descent.

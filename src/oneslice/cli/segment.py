@@ -53,7 +53,7 @@ def segment(
     effort: Annotated[
         str,
         typer.Option(
-            help="default: where fewer than five slices are labelled, the support's own scan is "
+            help="default: where fewer than three slices are labelled, the support's own scan is "
             "segmented first; fast: it is not; best: and each scan is gone through twice."
         ),
     ] = "default",
