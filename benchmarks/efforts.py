@@ -25,10 +25,8 @@ def efforts(slices: int, structures: int, rounds: int) -> dict[str, Seconds]:
     paper = Settings(search="pool", strategy="pairwise", augmentations=Augmentations(2, True))
     kept = {"paper, the same copies for all scans": Segmenter("mini", "cpu", paper)}
     kept |= {f"effort {e.value}": Segmenter("mini", "cpu", Settings(effort=e)) for e in Effort}
-    support, own = (
-        phantom.labelled(_SUPPORT_SLICES, structures),
-        phantom.labelled(slices, structures),
-    )
+    support = phantom.labelled(_SUPPORT_SLICES, structures)
+    own = phantom.labelled(slices, structures)
     for segmenter in kept.values():  # what is done once
         segmenter.segment(phantom.scan(slices, structures, seed=2)[0], support)
     times: dict[str, list[Seconds]] = defaultdict(list)

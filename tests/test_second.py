@@ -70,14 +70,14 @@ def test_the_best_are_trusted():
 def test_two_passes_tell_their_progress_and_change_the_result():
     query, support = patient(2), patient(1).support
     outcomes, steps = {}, []
-    for effort in ("fast", "best"):
+    for effort in ("default", "best"):
         segmenter = Segmenter("mini", "cpu", Settings(effort=effort), image_size=128)
         report = steps.append if effort == "best" else lambda _: None
         found = segmenter.segment(
             query.image, support, progress=lambda done, total, to=report: to((done, total))
         )
         outcomes[effort] = found.array
-    assert (outcomes["fast"] != outcomes["best"]).any()
+    assert (outcomes["default"] != outcomes["best"]).any()
     done = [d for d, _ in steps]
     assert done == sorted(done) and steps[-1][0] == steps[-1][1]
     assert all(d <= total for d, total in steps)

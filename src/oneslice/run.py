@@ -75,6 +75,8 @@ class ScanRun:
         self._given = self._given_labels()
         self._queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
         self._known = {index: self._masks(labels) for index, labels in self._given.items()}
+        self._shown = {n: masks.flatten(1).any(1) for n, masks in self._known.items()}
+        self._from_itself = settings.follows_own and self._shows_all()
         self._labels = np.zeros((len(self._frames), *self._frames.slice_shape), np.uint16)
         self._second = np.zeros_like(self._labels)
         size = len(self._frames), len(prepared.structures)
@@ -150,13 +152,12 @@ class ScanRun:
         """How many slices are not gone through."""
         if not self._from_itself:
             return len(self._given)
-        return sum(bool(masks.flatten(1).any(1).all()) for masks in self._known.values())
+        return sum(bool(shown.all()) for shown in self._shown.values())
 
-    @property
-    def _from_itself(self) -> bool:
-        """Whether the scan is followed outward from its own labelled slices."""
-        shown = [masks.flatten(1).any(1) for masks in self._known.values()]
-        return self._settings.follows_own and bool(shown) and bool(torch.stack(shown).any(0).all())
+    def _shows_all(self) -> bool:
+        """Whether the scan's own labelled slices show every structure."""
+        shown = list(self._shown.values())
+        return bool(shown) and bool(torch.stack(shown).any(0).all())
 
     def _without_absent(self) -> Array:
         """The labels without what lies beyond the ends of its structure."""

@@ -101,7 +101,7 @@ class Segmenter:
         view = query_view(volume, supports[0], axis)
         clock, slices = Stopwatch(), volume.geometry.shape[view.axes[0]]
         self._completed = {s: more for s, more in self._completed.items() if s in supports}
-        own = tuple(each for each in supports if each.is_of(volume))
+        own = tuple(s for s in supports if s.axis == view.axes[0] and s.is_of(volume))
         if self.settings.follows_own and all_structures(own) == all_structures(supports):
             supports = own
         with clock.stage("completion"):
