@@ -2,12 +2,14 @@
 
 import torch
 
+from oneslice import Segmenter
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.fusion import Blend, overlap
 from oneslice.outward import Outward, _nearest
 from oneslice.registration import LOST
 from oneslice.sam2.state import ABSENT
+from tests.cohort import MIDDLE, patient
 
 SIZE = 128
 AXIS = (torch.arange(SIZE) + 0.5) / SIZE
@@ -107,3 +109,17 @@ def test_every_slice_is_counted_and_nothing_is_kept(segmenter):
 def test_the_nearest_labelled_slice_of_each_structure():
     shown = {4: torch.tensor([True, False]), 0: torch.tensor([True, True])}
     assert _nearest(shown, 6).T.tolist() == [[0, 0, 0, 4, 4, 4], [0] * 6]
+
+
+def test_a_scan_that_shows_all_structures_is_followed_and_no_other_support_is_asked():
+    one, other = patient(1), patient(2)
+    segmenter = Segmenter("mini", "cpu", image_size=SIZE)
+    alone = segmenter.segment(one.image, one.support)
+    both = segmenter.segment(one.image, [other.support, one.support])
+    assert (both.array == alone.array).all()
+    sources = [s["support"] for n in both.record["slices"] for s in n.get("structures", [])]
+    assert all(source == {"scan": one.image.name, "slice": MIDDLE} for source in sources)
+    partly = one.labelled([MIDDLE], values=(1,))
+    mixed = segmenter.segment(one.image, [other.support, partly])
+    asked = {s["support"]["scan"] for n in mixed.record["slices"] for s in n.get("structures", [])}
+    assert other.image.name in asked
