@@ -14,6 +14,7 @@ from tests.cohort import MIDDLE, patient
 SIZE = 128
 AXIS = (torch.arange(SIZE) + 0.5) / SIZE
 BLEND = Blend(0.5, 0.7)
+STEP = 4.0
 
 
 def disc(x, y, radius):
@@ -33,7 +34,7 @@ def picture(*discs):
 def outward(segmenter, images, given, ends=False):
     engine, clock = segmenter._engine, Stopwatch()
     queries = EncodedFrames(engine, images, 2**30, clock)
-    return Outward(engine, queries, given, BLEND, ends, clock)
+    return Outward(engine, queries, given, BLEND, STEP, ends, clock)
 
 
 def found(segmenter, images, given, ends=False):

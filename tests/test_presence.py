@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneslice.presence import evidence, reach, stretches
+from oneslice.presence import evidence, evidence_followed, reach, stretches
 
 
 def column(values):
@@ -49,6 +49,23 @@ def test_where_the_masks_agree_a_structure_is_there():
 
 def test_a_structure_is_somewhere_even_in_a_scan_of_one_slice():
     assert evidence(column([0.1]), column([0.4]))[0, 0] > 0
+
+
+def test_a_followed_structure_ends_where_it_is_no_longer_found_nor_expected():
+    near = np.array([0.3, 0.6, 0.9, 1.2, 1.5, 1.8])
+    agreement, seen = np.array([0.9, 0.9, 0.8, 0.8, 0.1, 0.1]), np.full(6, 0.7)
+    odds = evidence_followed(agreement, seen, near)
+    assert reach(odds) == 4
+    unseen = evidence_followed(np.full(6, 0.8), np.array([0.7, 0.7, 0.7, 0.7, 0.0, 0.0]), near)
+    assert (unseen[4:] < unseen[3] - 1).all()
+    other_checkpoint = evidence_followed(agreement - 0.1, seen / 2, near)
+    assert reach(other_checkpoint) == 4
+
+
+def test_nothing_is_expected_of_a_structure_that_is_much_longer_than_wide():
+    same = np.full(40, 0.8)
+    odds = evidence_followed(same, same, 0.5 * np.arange(1, 41))
+    assert (np.diff(odds)[:7] < 0).all() and np.allclose(np.diff(odds)[7:], 0)
 
 
 @given(st.lists(st.floats(-5, 5), max_size=8))

@@ -96,10 +96,14 @@ class Letterbox:
     size: int
 
     @property
+    def scale(self) -> float:
+        """Pixels of the frame in a millimetre."""
+        return self.size / max(self.rows * self.row_mm, self.columns * self.column_mm)
+
+    @property
     def _inner(self) -> tuple[int, int]:
         height, width = self.rows * self.row_mm, self.columns * self.column_mm
-        scale = self.size / max(height, width)
-        return max(1, round(height * scale)), max(1, round(width * scale))
+        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
     @property
     def _corner(self) -> tuple[int, int]:
@@ -143,10 +147,11 @@ class Frames:
     def __init__(self, volume: Volume, view: SliceView, window: Window, size: int) -> None:
         self._slices = view.to_slices(volume.array)
         self._window = window
-        _, row_mm, column_mm = view.spacing(volume.geometry)
+        slice_mm, row_mm, column_mm = view.spacing(volume.geometry)
         _, rows, columns = self._slices.shape
         self.slice_shape = (rows, columns)
         self.letterbox = Letterbox(rows, columns, row_mm, column_mm, size)
+        self.step = slice_mm * self.letterbox.scale  # from slice to slice, in pixels
 
     def __len__(self) -> int:
         return len(self._slices)

@@ -23,7 +23,7 @@ from oneslice.encoded import EncodedFrames
 from oneslice.fusion import Blend, overlap
 from oneslice.geometry import Array
 from oneslice.ordering import SHARPNESS
-from oneslice.presence import evidence, reach
+from oneslice.presence import evidence_followed, reach
 from oneslice.prompting import Match
 from oneslice.propagation import SlicePrediction
 from oneslice.quality import confidence
@@ -47,6 +47,7 @@ class Outward:
         given: masks (K, S, S), 0 or 1, of those that are labelled. What is on none of them is not
             found anywhere.
         blend: how the network's masks and the registered ones become one.
+        step: from slice to slice, in pixels of the frames.
         ends: whether structures end where they no longer resemble what was labelled.
         clock: adds up the seconds of each stage.
     """
@@ -57,18 +58,21 @@ class Outward:
         queries: EncodedFrames,
         given: Mapping[int, Tensor],
         blend: Blend,
+        step: float,
         ends: bool,
         clock: Stopwatch,
     ) -> None:
         self._engine, self._queries, self._given = engine, queries, given
         self._blend, self._ends, self._clock = blend, ends, clock
-        shown = {index: masks.flatten(1).any(1) for index, masks in given.items()}
-        self._anchors = _nearest(shown, len(queries))
+        areas = {index: masks.float().sum((1, 2)) for index, masks in given.items()}
+        self._anchors = _nearest({index: area > 0 for index, area in areas.items()}, len(queries))
+        self._radii = (torch.stack([*areas.values()]).amax(0) / torch.pi).sqrt() / step  # slices
         self._appearance = Appearance(self._anchors.shape[1])
         self._described: dict[int, Described] = {}
         self._memories: dict[tuple[int, int], Memory] = {}  # of labelled slices and structures
         self._crops: list[dict[int, Crop]] = [{} for _ in self._anchors[0]]  # of each structure
         self._certainty = torch.ones(self._anchors.shape)
+        self._seen = torch.zeros(self._anchors.shape)  # probability times predicted IoU
         self._agreement = torch.zeros(self._anchors.shape)
         self._costs = torch.full(self._anchors.shape, LOST)
 
@@ -130,8 +134,12 @@ class Outward:
         The standard is set by all slices on which it was.
         """
         known = list(self._crops[structure])
-        agreement, costs = (a[known, structure, None] for a in (self._agreement, self._costs))
-        odds = evidence(agreement.numpy(), costs.numpy())[:, 0] if known else np.zeros(0)
+        if not known:
+            return np.zeros(0)
+        agreement, seen = (a[known, structure] for a in (self._agreement, self._seen))
+        middle = self._anchors[[0, -1], structure].float().mean()
+        away = (torch.tensor(known) - middle).abs() / self._radii[structure]
+        odds = evidence_followed(agreement.numpy(), seen.numpy(), away.numpy())
         found = dict(zip(known, odds, strict=True))
         return np.array([found[index] for index in way if index in found])
 
@@ -161,6 +169,7 @@ class Outward:
         logits, _ = self._blend(prediction, carried, said)
         found = (logits > 0).float()
         self._certainty[index, active] = confidence(prediction, self._blend.presence).cpu()
+        self._seen[index, active] = (prediction.score.sigmoid() * prediction.iou).cpu()
         self._agreement[index, active] = overlap(moved[len(active) :], found)
         self._costs[index, active] = costs[1]
         for n, structure in enumerate(active):

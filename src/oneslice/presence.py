@@ -3,7 +3,9 @@
 Past an organ's end, registration finds no place where its surroundings fit, and the network and
 the registered mask no longer agree. Both are compared with the slices of the same scan on which
 they do best, so that neither the modality nor the checkpoint matters. Where the masks agree well,
-nothing else is asked: beside its own labelled slice no other slice of a scan does as well.
+nothing else is asked: beside its own labelled slice no other slice of a scan does as well. Where a
+structure was followed through its own scan, registration always finds something that fits; there
+the network's certainty counts, and how far the structure would reach for its width.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from oneslice.geometry import Array
 _BEST = 3  # slices that set the standard
 _AGREEMENT, _COST, _BIAS = 5.6, 41.0, 3.0  # of the evidence; docs/results.md says where from
 _AGREED, _SURE = 0.5, 12.0  # agreement from which on a structure is there, and how surely
+_FOLLOWED, _SEEN, _AWAY, _START = 4.5, 3.0, 1.25, 4.5  # the same for structures followed
+_FARTHEST = 4.0  # radii from which on distance says no more: long structures have no end in sight
 _CHANGE = 1.0  # evidence that it takes to begin or to end
 
 
@@ -25,11 +29,25 @@ def evidence(agreement: Array, cost: Array) -> Array:
         agreement: (N, K) of the network with the registered masks, 0 to 1.
         cost: (N, K) of the registration around each structure.
     """
-    best = min(_BEST, len(cost))
-    agreed = np.sort(agreement, 0)[-best:].mean(0)
-    cheapest = np.sort(cost, 0)[:best].mean(0)
-    beside = _AGREEMENT * (agreement - agreed) + _COST * (cheapest - cost) + _BIAS
+    beside = _AGREEMENT * _short(agreement) + _COST * _short(-cost) + _BIAS
     return np.maximum(beside, _SURE * (agreement - _AGREED))
+
+
+def evidence_followed(agreement: Array, seen: Array, away: Array) -> Array:
+    """Log odds (n,) that a structure is on slices to which it was followed in its own scan.
+
+    Args:
+        agreement: (n,) of what was found with the registered labelled slice, 0 to 1.
+        seen: (n,), the network's probability that it is there, times the predicted IoU.
+        away: (n,), how far from the middle of what is labelled, in radii of the structure.
+    """
+    beside = _FOLLOWED * _short(agreement) + _SEEN * _short(seen)
+    return beside - _AWAY * np.minimum(away, _FARTHEST) + _START
+
+
+def _short(values: Array) -> Array:
+    """How much values (N, ...) fall short of the best slices' mean."""
+    return values - np.sort(values, 0)[-min(_BEST, len(values)) :].mean(0)
 
 
 def stretches(odds: Array) -> Array:

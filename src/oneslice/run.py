@@ -136,7 +136,8 @@ class ScanRun:
         return second_pass(first, lambda given: self._outward(given).segment(tick), tick)
 
     def _outward(self, given: Mapping[int, Tensor], ends: bool = False) -> Outward:
-        return Outward(self._engine, self._queries, given, self._blend, ends, self._clock)
+        step = self._frames.step
+        return Outward(self._engine, self._queries, given, self._blend, step, ends, self._clock)
 
     @property
     def _blend(self) -> Blend:
