@@ -19,7 +19,6 @@ _AGREEMENT, _COST, _BIAS = 5.6, 41.0, 3.0  # of the evidence; docs/results.md sa
 _AGREED, _SURE = 0.5, 12.0  # agreement from which on a structure is there, and how surely
 _FOLLOWED, _SEEN, _AWAY, _START = 4.5, 3.0, 1.25, 4.5  # the same for structures followed
 _FARTHEST = 4.0  # radii from which on distance says no more: long structures have no end in sight
-_CHANGE = 1.0  # evidence that it takes to begin or to end
 
 
 def evidence(agreement: Array, cost: Array) -> Array:
@@ -53,20 +52,13 @@ def _short(values: Array) -> Array:
 def stretches(odds: Array) -> Array:
     """(N, K): on which slices each structure is, given log odds (N, K).
 
-    The most likely sequence of "there" and "not there" (Viterbi), in which each change costs.
+    Each is on one stretch of at least one slice, that with the most evidence altogether.
     """
-    count, width = odds.shape
-    score = np.stack([np.zeros(width), odds[0]])  # of the best sequence that ends in each state
-    came_from = np.zeros((count, 2, width), int)
-    for n in range(1, count):
-        change = score[::-1] - _CHANGE
-        came_from[n] = np.where(change > score, [[1], [0]], [[0], [1]])
-        score = np.maximum(score, change) + np.stack([np.zeros(width), odds[n]])
-    state = score.argmax(0)
-    found = np.zeros((count, width), bool)
-    for n in range(count - 1, -1, -1):
-        found[n] = state
-        state = came_from[n][state, np.arange(width)]
+    found = np.zeros(odds.shape, bool)
+    for structure, total in enumerate(np.cumsum(odds, 0).T):
+        total = np.append(0.0, total)
+        end = int((total[1:] - np.minimum.accumulate(total)[:-1]).argmax()) + 1
+        found[total[:end].argmin() : end, structure] = True
     return found
 
 
