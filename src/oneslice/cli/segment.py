@@ -82,7 +82,7 @@ def segment(
         bool,
         typer.Option(
             "--trim/--no-trim",
-            help="Clear structures from slices beyond their ends, which registration tells.",
+            help="Clear each structure beyond its ends; it is on one stretch of slices.",
         ),
     ] = True,
     min_fragment: Annotated[
