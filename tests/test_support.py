@@ -129,3 +129,14 @@ def test_one_value_cannot_have_two_names():
     named = LabelMap(first.labels.array, first.labels.geometry, (Structure(1, "heart", (1, 2, 3)),))
     with pytest.raises(InputError, match="label 1 is 'liver' in one support and 'heart'"):
         all_structures((first, Support(first.image, named)))
+
+
+def test_heights_and_radius_of_what_is_labelled():
+    scan = volume((20, 20, 12), spacing=(0.5, 2.0, 5.0))
+    small, large = (slice(4, 8), slice(5, 7), 3), (slice(4, 12), slice(5, 10), 8)
+    support = Support(scan, labelled(scan, small, large), axis=2)
+    (structure,) = support.structures
+    assert support.heights(structure, support.directions).tolist() == [15.0, 40.0]
+    turned = support.directions * [[-1], [1], [1]]
+    assert support.heights(structure, turned).tolist() == [15.0, 40.0]  # 11 - 8 and 11 - 3
+    assert np.isclose(np.pi * support.radius(structure) ** 2, 8 * 0.5 * 5 * 2.0)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from oneslice.support import Support
-from oneslice.volume import LabelMap, Structure
+from oneslice.volume import LabelMap
 
 _REACH = 1.5  # of a structure's radius: how far from what is labelled predictions are taken
 _FEW = 3  # labelled slices of a structure that need no others
@@ -39,11 +39,12 @@ def complete(support: Support, found: LabelMap) -> Support | None:
     """
     used = {position for s in support.structures for position in support.slices_with(s)}
     everywhere = replace(support, labels=found)
+    step = support.view.spacing(support.image.geometry)[0]
     labels = np.zeros_like(found.array)
     slices, predicted = support.view.to_slices(found.array), support.view.to_slices(labels)
     for structure in everywhere.structures:
         given = support.slices_with(structure)
-        near = _REACH * radius(support, structure)
+        near = _REACH * support.radius(structure) / step
         present = [p for p in everywhere.slices_with(structure) if _away(p, given) <= near]
         for position in spread(present, given, used):
             used.add(position)
@@ -71,14 +72,6 @@ def spread(present: Sequence[int], given: Sequence[int], used: Collection[int]) 
             middle = (better[0] + better[-1]) / 2
             chosen.append(min(better, key=lambda p: (abs(p - middle), _away(p, given))))
     return chosen
-
-
-def radius(support: Support, structure: Structure) -> float:
-    """Of a disc as large as a structure where it is labelled, in slices; the largest of them."""
-    geometry, (through, *inside) = support.image.geometry, support.view.axes
-    slices = support.view.to_slices(support.labels.array) == structure.value
-    area = float(slices.sum((1, 2)).max() * np.prod([geometry.spacing[axis] for axis in inside]))
-    return (area / np.pi) ** 0.5 / geometry.spacing[through]
 
 
 def _away(position: int, given: Sequence[int]) -> int:

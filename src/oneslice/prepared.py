@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oneslice.alignment import Heights
 from oneslice.carrying import CarryingPrompter
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
@@ -30,6 +31,7 @@ class PreparedSupports:
         memories: of the pool.
         search: how supports come to resemble query slices.
         directions: (3, 3), along which slices, rows and columns are read, in LPS.
+        heights: of the structures, in each scan.
     """
 
     supports: tuple[Support, ...]
@@ -39,6 +41,7 @@ class PreparedSupports:
     memories: PoolMemories
     search: Search
     directions: Array
+    heights: tuple[Heights, ...]
 
     def prompter(self, engine: Engine, queries: EncodedFrames, clock: Stopwatch) -> Prompter:
         """What prompts the slices of one scan."""
@@ -81,6 +84,10 @@ def prepare(
     encoded = EncodedFrames(engine, pool, settings.feature_budget, clock)
     matcher = Matcher(descriptor, encoded, pool.eligible())
     memories = PoolMemories(engine, pool, encoded)
+    heights = tuple(
+        Heights.of([s for s in supports if id(s.image) == image], structures, directions)
+        for image in images
+    )
     return PreparedSupports(
-        supports, structures, pool, matcher, memories, settings.search, directions
+        supports, structures, pool, matcher, memories, settings.search, directions, heights
     )

@@ -15,9 +15,10 @@ import numpy as np
 from oneslice.geometry import Array
 
 _BEST = 3  # slices that set the standard
-_AGREEMENT, _COST, _BIAS = 5.6, 41.0, 3.0  # of the evidence; docs/results.md says where from
+_AGREEMENT, _COST, _BIAS = 5.6, 41.0, 3.5  # of the evidence; docs/results.md says where from
 _AGREED, _SURE = 0.5, 12.0  # agreement from which on a structure is there, and how surely
 _FOLLOWED, _SEEN, _AWAY, _START = 4.5, 3.0, 1.25, 4.5  # the same for structures followed
+_BEYOND, _FAR = 2.0, 1.5  # cost of a radius beyond the expected height; radii that count
 _FARTHEST = 4.0  # radii from which on distance says no more: long structures have no end in sight
 
 
@@ -42,6 +43,11 @@ def evidence_followed(agreement: Array, seen: Array, away: Array) -> Array:
     """
     beside = _FOLLOWED * _short(agreement) + _SEEN * _short(seen)
     return beside - _AWAY * np.minimum(away, _FARTHEST) + _START
+
+
+def unless_beyond(odds: Array, beyond: Array) -> Array:
+    """Log odds (N, K), less where slices are ``beyond`` (N, K) the expected heights, in radii."""
+    return odds - _BEYOND * np.minimum(beyond, _FAR)
 
 
 def _short(values: Array) -> Array:

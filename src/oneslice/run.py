@@ -17,7 +17,7 @@ from oneslice.geometry import Array, SliceView
 from oneslice.outward import Outward
 from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
-from oneslice.presence import evidence, stretches
+from oneslice.presence import evidence, stretches, unless_beyond
 from oneslice.prompting import Search
 from oneslice.propagation import Case, SlicePrediction, propagate
 from oneslice.sam2.engine import Engine
@@ -168,6 +168,9 @@ class ScanRun:
             return self._labels
         odds = np.zeros(self._certainty.shape)
         odds[unknown] = evidence(self._agreement[unknown], self._distance[unknown])
+        step = self._view.spacing(self._volume.geometry)[0]
+        beyond = [heights.beyond(odds, step) for heights in self._prepared.heights]
+        odds = unless_beyond(odds, np.fmin.reduce(beyond))
         present = np.ones(odds.shape, bool)
         present[unknown] = stretches(odds[unknown])
         self._certainty = np.where(present, self._certainty, 1 / (1 + np.exp(odds)))

@@ -106,6 +106,18 @@ class Support:
         slices = self.view.to_slices(self.labels.array) == structure.value
         return tuple(np.flatnonzero(slices.any((1, 2))).tolist())
 
+    def heights(self, structure: Structure, directions: Array) -> Array:
+        """Of the slices on which a structure is labelled, in mm as read along ``directions``."""
+        view = self.view_along(directions)
+        slices = view.to_slices(self.labels.array) == structure.value
+        return np.flatnonzero(slices.any((1, 2))) * view.spacing(self.image.geometry)[0]
+
+    def radius(self, structure: Structure) -> float:
+        """Of a disc as large as a structure where it is labelled, in mm; the largest of them."""
+        slices = self.view.to_slices(self.labels.array) == structure.value
+        _, row_mm, column_mm = self.view.spacing(self.image.geometry)
+        return float((slices.sum((1, 2)).max() * row_mm * column_mm / np.pi) ** 0.5)
+
     def is_of(self, scan: Volume) -> bool:
         """Whether the scan is the support's own."""
         same_grid = scan.geometry.difference(self.image.geometry) is None
