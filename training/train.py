@@ -72,6 +72,8 @@ class Trainer:
         self.model.set_attn_implementation(
             kernel if options.attention == "auto" else options.attention
         )
+        # a processor without the instructions emulates bfloat16, several times slower than float32
+        self.halves = self.device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
         self.optimiser = Optimiser(self.model, options.rate, options.muon)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.step, self.spent, self.size, self.clips = 0, 0.0, options.stage(0.0), 0
@@ -116,7 +118,7 @@ class Trainer:
         closeup = 0.35 + 0.3 * (256 - self.size) / 128  # few pixels: show less of the body
         plan = Plan(batch=batch, targets=options.targets, size=self.size, closeup=closeup)
         clip = make_clips(Draw(seed, self.device), plan, supports, chain)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.halves):
             rollout = run_clip(self.model, clip, coin, max(0.15, 0.6 - 1.5 * progress))
         loss, figures = clip_loss(rollout, Weights())
         loss.backward()
