@@ -1,9 +1,10 @@
 """The support brought onto the query slice: the transform is searched, not drawn.
 
-A coarse search finds a start, gradient descent an affine map, then a smooth displacement, by what
-``mind`` describes. What holds for the whole slice is then bettered around each structure: the shift
-that fits its surroundings best is searched exhaustively, and a displacement follows that heeds
-these surroundings alone. Nothing is learned.
+A coarse search finds a start, gradient descent an affine map; then every small displacement is
+tried (``convex``), and descent makes a smooth one of them, all by what ``mind`` describes. What
+holds for the whole slice is then bettered around each structure: the shift that fits its
+surroundings best is searched exhaustively, and a displacement follows that heeds these surroundings
+alone. Nothing is learned.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.convex import search_displacement
 from oneslice.mind import blur, describe, within
 from oneslice.transform import Transform, affine_grid, displacement, sample, warp
 
 _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displacement stages, pixels
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
-_AFFINE_STEPS, _AFFINE_RATE = 20, 0.02
-_FIELD_STEPS, _FIELD_RATE = 20, 0.02
+_AFFINE_STEPS, _AFFINE_RATE = 10, 0.02
+_FIELD_STEPS, _FIELD_RATE = 10, 0.02
 _SMOOTHNESS = 4.8
 _FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compared
 _LOCAL_STEPS, _LOCAL_RATE = 20, 0.014
@@ -80,11 +82,12 @@ def register(query: Described, support: Described) -> Transform:
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         found = _search(query.coarse, support.coarse)
         affine = _descend_affine(query.middle, support.middle, found)
+        moved = sample(support.fine, affine_grid(affine, _FINE))
         everywhere = torch.ones_like(query.fine[:, :1])
         return _descend_field(
             query.fine,
             support.fine,
-            Transform.affine_only(affine),
+            Transform.displaced(affine, search_displacement(query.fine, moved)),
             everywhere,
             _Points.within(everywhere, _FIELD_POINTS),
             _FIELD_STEPS,
@@ -248,12 +251,12 @@ def _descend_field(
     steps: int,
     rate: float,
 ) -> Transform:
-    """A smooth displacement on top of the affine map of ``start``.
+    """A better displacement on top of the affine map of ``start``.
 
     Args:
         fixed: descriptions (B, 9, h, w) of the query.
         moving: those of the support.
-        start: B transforms without displacement.
+        start: B transforms.
         weight: (B, 1, h, w), how much each pixel of ``fixed`` counts.
         points: of the query at which the two are compared.
         steps: of the descent.
@@ -261,7 +264,8 @@ def _descend_field(
     """
     grid = points.grid
     wanted, share = sample(fixed, grid), sample(weight, grid)
-    base = sample(start.grid(fixed.shape[-1]).permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1)
+    affine = affine_grid(start.affine, fixed.shape[-1]).permute(0, 3, 1, 2)
+    base = sample(affine, grid).permute(0, 2, 3, 1)
     nodes = start.nodes.clone().requires_grad_()
     optimiser = torch.optim.Adam([nodes], rate)
     for _ in range(steps):

@@ -33,6 +33,11 @@ class Transform:
         """Transforms (B, 6) without displacement."""
         return cls(affine, affine.new_zeros(len(affine), 2, _NODES, _NODES))
 
+    @classmethod
+    def displaced(cls, affine: Tensor, field: Tensor) -> Transform:
+        """Affine maps (B, 6) and displacements (B, 2, h, w)."""
+        return cls(affine, F.adaptive_avg_pool2d(field, _NODES))
+
     def select(self, index: Tensor | Sequence[int]) -> Transform:
         """The transforms ``index``."""
         return Transform(self.affine[index], self.nodes[index])
