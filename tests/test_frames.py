@@ -125,6 +125,21 @@ def test_ct_is_guessed_from_air():
     assert Window.of(volume(RAMP - 1000), Modality.MR) != Window.parse("soft-tissue")
 
 
+def test_a_ct_stored_without_negative_numbers_is_shown_as_a_ct():
+    """Air, soft tissue and bone in Hounsfield units plus 1024, as many tools write them."""
+    rng = np.random.default_rng(1)
+    hounsfield = np.full((20, 20, 20), -1000.0)
+    hounsfield[5:15] = rng.normal(30, 60, (10, 20, 20))
+    hounsfield[9:10] = rng.normal(700, 200, (1, 20, 20))
+    stored = (hounsfield + 1024).round().clip(0).astype(np.uint16)
+    soft, shifted = Window.parse("soft-tissue"), Window.of(volume(stored))
+    assert (shifted.low, shifted.high) == (soft.low + 1024, soft.high + 1024)
+    assert Window.of(volume(stored), Modality.CT) == shifted
+    assert Window.of(volume(hounsfield)) == soft
+    assert Window.of(volume(stored, Modality.MR)) != shifted
+    assert Window.of(volume(np.minimum(stored, 255).astype(np.uint8))) != shifted
+
+
 def test_a_spot_in_an_empty_volume_is_seen():
     array = np.zeros((20, 20, 20), np.int16)
     array[3, 4, 5] = 7

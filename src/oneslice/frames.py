@@ -25,6 +25,9 @@ CT_PRESETS = {
 }
 _MR_PERCENTILES = (0.5, 99.5)
 _AIR = -500.0  # Hounsfield units below which only a CT reaches
+_STORED_WATER = 1024.0  # what water is in a CT that is stored without negative numbers
+_TISSUE, _NOT_AIR = 150.0, -724.0  # Hounsfield units; nearly all soft tissue is within the first
+_MOSTLY = 0.6  # of what is not air, in a CT
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,9 @@ class Window:
     @classmethod
     def of(cls, volume: Volume, modality: Modality | None = None) -> Window:
         """Soft tissue for CT, else the percentiles 0.5 and 99.5 of the whole volume."""
-        if (modality or volume.modality or _guess_modality(volume)) is Modality.CT:
-            return cls.parse("soft-tissue")
+        if (modality or modality_of(volume)) is Modality.CT:
+            soft, water = cls.parse("soft-tissue"), _STORED_WATER if _is_shifted(volume) else 0.0
+            return cls(soft.low + water, soft.high + water)
         array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
         low, high = np.percentile(array, _MR_PERCENTILES)
         if low == high:  # a bright spot in an empty volume
@@ -75,8 +79,20 @@ class Window:
         return np.clip(scaled, 0, 1)
 
 
-def _guess_modality(volume: Volume) -> Modality:
-    return Modality.CT if volume.array.min() < _AIR else Modality.OTHER
+def modality_of(volume: Volume) -> Modality:
+    """What the file says, else a guess."""
+    if volume.modality:
+        return volume.modality
+    is_ct = volume.array.min() < _AIR or _is_shifted(volume)
+    return Modality.CT if is_ct else Modality.OTHER
+
+
+def _is_shifted(volume: Volume) -> bool:
+    """Whether this looks like Hounsfield units plus 1024: most of what is not air is near water."""
+    if volume.array.min() < 0:
+        return False
+    hounsfield = volume.array[volume.array > _STORED_WATER + _NOT_AIR] - _STORED_WATER
+    return bool(len(hounsfield)) and float((np.abs(hounsfield) < _TISSUE).mean()) > _MOSTLY
 
 
 @dataclass(frozen=True)
