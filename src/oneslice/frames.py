@@ -140,6 +140,10 @@ class Letterbox:
         peak = soft.amax((1, 2), keepdim=True)
         return ((soft >= peak.clamp(max=1) * 0.5) & (peak > 0)).float()
 
+    def position(self, place: Array) -> Array:
+        """Row and column (2,) of the slice for those of the frame; pixels begin at integers."""
+        return (place - self._corner) / self._inner * (self.rows, self.columns)
+
     def restore(self, logits: Tensor) -> Tensor:
         """Logits (K, s, s) of a frame, at any resolution, to (K, rows, columns) of the slice."""
         height, width = self._inner

@@ -113,6 +113,14 @@ class Geometry:
         inverse = np.linalg.inv(self.affine)
         return np.asarray(world, float) @ inverse[:3, :3].T + inverse[:3, 3]
 
+    def part(self, box: tuple[slice, slice, slice]) -> Geometry:
+        """The grid of an array's part."""
+        ranges = [range(n)[along] for n, along in zip(self.shape, box, strict=True)]
+        affine = self.affine.copy()
+        affine[:3, 3] = self.to_world(np.array([r.start for r in ranges]))
+        i, j, k = (len(r) for r in ranges)
+        return Geometry((i, j, k), affine)
+
     def difference(self, other: Geometry, tolerance: float = 1e-3) -> str | None:
         """Say how two grids differ, or None if every voxel lies within ``tolerance`` voxels."""
         if self.shape != other.shape:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import oneslice
 from oneslice.clock import Stopwatch
+from oneslice.closeup import CloseUp
 from oneslice.completion import complete, incomplete
 from oneslice.device import Device, resolve
 from oneslice.errors import InputError, OneSliceError
@@ -71,6 +72,7 @@ class Segmenter:
         self._engine = Engine(network)
         self._descriptor = make_descriptor(self.settings.metric, offline)
         self._prepared: tuple[_Key, PreparedSupports] | None = None
+        self._closeup: tuple[tuple[Support, ...], CloseUp | None] | None = None
         self._completed: dict[Support, Support | None] = {}  # what was found in their own scans
 
     def segment(
@@ -108,7 +110,22 @@ class Segmenter:
             others = [each for each in supports if each not in own]
             progress = self._complete(others, slices, progress or _silent)
         supports += tuple(more for each in others if (more := self._completed[each]))
-        return self._segment(volume, view, supports, progress, clock)
+        closeup = None if own else self._look_closer(supports)
+        if closeup is None:
+            return self._segment(volume, view, supports, progress, clock)
+        with clock.stage("close-up"):
+            region = closeup.find(volume, view)
+        part = self._segment(region.cut(volume), view, closeup.supports, progress, clock)
+        array = region.paste(part.array, volume.geometry.shape)
+        labels = LabelMap(array, volume.geometry, part.structures, volume.name)
+        return replace(part, labels=labels, record=part.record | {"region": region.describe()})
+
+    def _look_closer(self, supports: tuple[Support, ...]) -> CloseUp | None:
+        """The close-up of these supports, if there is one; the last is kept for the next scan."""
+        if self._closeup is None or self._closeup[0] != supports:
+            found = CloseUp.of(supports, self.settings) if self.settings.looks_closer else None
+            self._closeup = supports, found
+        return self._closeup[1]
 
     def _segment(
         self,

@@ -51,6 +51,8 @@ class Settings:
             tells; nothing is cleared without it.
         outward: whether a scan whose own slices are labelled is followed from them, each slice from
             the one before; needs registration.
+        closeup: whether only the part of the slices in which structures lie is looked at, if it is
+            a small one; needs registration.
         effort: how much is done for a result.
         metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.
@@ -70,6 +72,7 @@ class Settings:
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
     outward: bool = True
+    closeup: bool = True
     effort: Effort = Effort.DEFAULT
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
@@ -111,6 +114,11 @@ class Settings:
         return self.effort is not Effort.FAST and self.search is Search.REGISTER
 
     @property
+    def looks_closer(self) -> bool:
+        """Whether small parts of the slices are looked at alone."""
+        return self.closeup and self.search is Search.REGISTER
+
+    @property
     def passes(self) -> int:
         """How often a scan is gone through."""
         return 2 if self.effort is Effort.BEST and self.search is Search.REGISTER else 1
@@ -130,6 +138,7 @@ class Settings:
             "strategy": self.strategy.value,
             "trim": self.trim,
             "outward": self.outward,
+            "closeup": self.closeup,
             "effort": self.effort.value,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),

@@ -85,6 +85,14 @@ def segment(
             help="Clear each structure beyond its ends; it is on one stretch of slices.",
         ),
     ] = True,
+    closeup: Annotated[
+        bool,
+        typer.Option(
+            "--closeup/--no-closeup",
+            help="Where what is labelled fills a small part of the slices, look at that part of "
+            "other scans alone.",
+        ),
+    ] = True,
     min_fragment: Annotated[
         float, typer.Option(help="Drop pieces smaller than this fraction of the largest one.")
     ] = 0.0,
@@ -125,6 +133,7 @@ def segment(
         window=window,
         modality=modality,
         trim=trim,
+        closeup=closeup,
         min_fragment=min_fragment,
         seed=seed,
         memory=memory,

@@ -30,6 +30,7 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "no neighbours": {"strategy": Strategy.PAIRWISE},
     "no completion": {"effort": Effort.FAST},
     "no following": {"outward": False},
+    "no close-up": {"closeup": False},
     "two passes": {"effort": Effort.BEST},
     "no ends": {"trim": False},
 }

@@ -18,7 +18,10 @@ from oneslice.settings import Settings
 from oneslice.support import Support
 from oneslice.volume import LabelMap
 
-_CHOSEN = ("strategy", "metric", "search", "carried", "appearance", "trim", "outward", "effort")
+_CHOSEN = (
+    *("strategy", "metric", "search", "carried", "appearance"),
+    *("trim", "outward", "closeup", "effort"),
+)
 
 
 class DefaultPipeline(Method):

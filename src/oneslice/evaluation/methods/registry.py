@@ -50,6 +50,7 @@ class Options:
         appearance: likewise of intensities.
         trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
         outward: whether it follows a scan from its own labelled slices; likewise.
+        closeup: whether it looks at a small part of the slices alone; likewise.
         effort: how much it does for a result; likewise.
         seed: of the augmentations.
     """
@@ -66,6 +67,7 @@ class Options:
     appearance: float | None = None
     trim: bool | None = None
     outward: bool | None = None
+    closeup: bool | None = None
     effort: Effort | None = None
     seed: int = 0
 

@@ -1,0 +1,210 @@
+"""The part of the slices in which structures lie: only it is looked at, enlarged.
+
+Registration and network see every slice on a grid of fixed size. Where the structures fill a part
+of the slices alone (a heart in a chest), the rest is cut off, so that more of the grid is theirs.
+In the supports labels show this part; in another scan it is found by registration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oneslice.frames import Frames, Window, modality_of
+from oneslice.geometry import Array, SliceView
+from oneslice.registration import LOST, Described, refine, register
+from oneslice.settings import Settings
+from oneslice.support import Support
+from oneslice.transform import warp
+from oneslice.volume import Volume
+
+_MARGIN = 1.8  # side of the part, in sides of the square around all that is labelled
+_SMALLEST, _LARGEST = 0.5, 0.8  # of the slices' side; what would be larger is no close-up
+_SUPPORTS, _SLICES = 3, 6  # how many slices are compared to find the part
+_GRID = 192  # pixels of these
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a scan's array, whole along the slices.
+
+    Args:
+        box: along each array axis.
+    """
+
+    box: tuple[slice, slice, slice]
+
+    @classmethod
+    def around(cls, volume: Volume, view: SliceView, centre: Array, side: float) -> Region:
+        """A square of ``side`` mm; centre: row and column of the slices; less at their edges."""
+        box = [slice(None)] * 3
+        spacing = view.spacing(volume.geometry)[1:]
+        for axis, flip, middle, mm in zip(
+            view.axes[1:], view.flips[1:], centre, spacing, strict=True
+        ):
+            count = volume.geometry.shape[axis]
+            first = int(np.clip(round(middle - side / mm / 2), 0, count - 2))
+            end = int(np.clip(round(middle + side / mm / 2), first + 2, count))
+            box[axis] = slice(count - end, count - first) if flip else slice(first, end)
+        return cls((box[0], box[1], box[2]))
+
+    def cut(self, volume: Volume) -> Volume:
+        """The part of a volume."""
+        geometry, known = volume.geometry.part(self.box), modality_of(volume)
+        return replace(volume, array=volume.array[self.box], geometry=geometry, modality=known)
+
+    def cut_support(self, support: Support, image: Volume) -> Support:
+        """The part of a support, of whose scan ``image`` is the part."""
+        array = support.labels.array[self.box]
+        return replace(
+            support,
+            image=image,
+            labels=replace(support.labels, array=array, geometry=image.geometry),
+        )
+
+    def describe(self) -> list[list[int | None]]:
+        """First and end along each array axis, for the record; null where it is whole."""
+        return [[along.start, along.stop] for along in self.box]
+
+    def paste(self, labels: Array, shape: tuple[int, ...]) -> Array:
+        """Labels of the part in an array of the whole, 0 elsewhere."""
+        whole = np.zeros(shape, labels.dtype)
+        whole[self.box] = labels
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class CloseUp:
+    """The part of some supports' scans, and how it is found in other scans.
+
+    Args:
+        scans: of the supports.
+        supports: that part of each.
+        side: of the part, mm.
+        described: some of the labelled slices, whole.
+        boxes: (M, S, S), 0 or 1, what is labelled in their scans, as rectangles.
+        settings: how slices are shown.
+    """
+
+    scans: tuple[_Scan, ...]
+    supports: tuple[Support, ...]
+    side: float
+    described: Described
+    boxes: Tensor
+    settings: Settings
+
+    @classmethod
+    def of(cls, supports: Sequence[Support], settings: Settings) -> CloseUp | None:
+        """None if what is labelled fills so much of the slices that they are looked at whole."""
+        scans = tuple(
+            _Scan.of([s for s in supports if s.image is image], supports[0].directions)
+            for image in dict.fromkeys(s.image for s in supports)
+        )
+        if any(_MARGIN * scan.extent > _LARGEST * scan.whole for scan in scans):
+            return None
+        side = max(max(_MARGIN * scan.extent, _SMALLEST * scan.whole) for scan in scans)
+        cut = tuple(part for scan in scans for part in scan.cut(side))
+        shown = [(scan, position) for scan in scans for position in scan.positions]
+        chosen = np.unique(np.linspace(0, len(shown) - 1, _SUPPORTS).round().astype(int))
+        images, boxes = zip(*(shown[n][0].show(shown[n][1], settings) for n in chosen), strict=True)
+        described = Described.of(torch.stack(images))
+        return cls(scans, cut, side, described, torch.cat(boxes), settings)
+
+    def find(self, volume: Volume, view: SliceView) -> Region:
+        """The part of a scan that shows what is labelled in the supports."""
+        for scan in self.scans:
+            if scan.supports[0].is_of(volume):
+                return scan.region(self.side)
+        frames = _frames(volume, view, self.settings)
+        some = np.unique(np.linspace(0, len(frames) - 1, _SLICES).round().astype(int))
+        costs, places = zip(*(self._place(frames[index]) for index in some.tolist()), strict=True)
+        good = np.array(costs) <= np.median(costs)
+        centre = np.median(np.array(places)[good], 0)
+        return Region.around(volume, view, frames.letterbox.position(centre), self.side)
+
+    def _place(self, frame: Tensor) -> tuple[float, Array]:
+        """What it costs to register the best of the slices onto a frame, and where it then is."""
+        count = len(self.boxes)
+        query = Described.of(frame[None]).select([0] * count)
+        whole = register(query, self.described)
+        refined = refine(query, self.described, whole, torch.arange(count), self.boxes)
+        best = [int(refined.cost.argmin())]
+        cost = float(refined.cost[best])
+        if cost >= LOST:
+            return cost, np.full(2, _GRID / 2)
+        grid = whole.select(best).after(refined.local.select(best), _GRID)
+        moved = warp(self.boxes[best][:, None], grid)[0, 0]
+        axis = torch.arange(_GRID) + 0.5
+        total = moved.sum()
+        return cost, np.array([float((moved.sum(d) * axis).sum() / total) for d in (1, 0)])
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What is labelled in one scan.
+
+    Args:
+        supports: of the scan.
+        view: how it is read.
+        box: rows and columns that show all that is labelled: top, bottom, left and right.
+        positions: of the labelled slices.
+    """
+
+    supports: tuple[Support, ...]
+    view: SliceView
+    box: tuple[int, int, int, int]
+    positions: tuple[int, ...]
+
+    @classmethod
+    def of(cls, supports: Sequence[Support], directions: Array) -> _Scan:
+        view = supports[0].view_along(directions)
+        shown = np.any([view.to_slices(s.labels.array) != 0 for s in supports], 0)
+        rows, columns = (np.flatnonzero(shown.any((0, axis))) for axis in (2, 1))
+        box = (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
+        return cls(tuple(supports), view, box, tuple(np.flatnonzero(shown.any((1, 2))).tolist()))
+
+    @property
+    def image(self) -> Volume:
+        return self.supports[0].image
+
+    @property
+    def extent(self) -> float:
+        """The side in mm of the square around all that is labelled."""
+        _, row_mm, column_mm = self.view.spacing(self.image.geometry)
+        top, bottom, left, right = self.box
+        return max((bottom - top) * row_mm, (right - left) * column_mm)
+
+    @property
+    def whole(self) -> float:
+        """The longer side of the slices in mm."""
+        geometry = self.image.geometry
+        return max(geometry.shape[a] * geometry.spacing[a] for a in self.view.axes[1:])
+
+    def region(self, side: float) -> Region:
+        """The part with what is labelled in its middle."""
+        top, bottom, left, right = self.box
+        centre = np.array([(top + bottom) / 2, (left + right) / 2])
+        return Region.around(self.image, self.view, centre, side)
+
+    def cut(self, side: float) -> list[Support]:
+        """That part of each support."""
+        region = self.region(side)
+        image = region.cut(self.image)
+        return [region.cut_support(support, image) for support in self.supports]
+
+    def show(self, position: int, settings: Settings) -> tuple[Tensor, Tensor]:
+        """A whole slice (1, S, S), and what is labelled in the scan (1, S, S) as a rectangle."""
+        frames = _frames(self.image, self.view, settings)
+        box = torch.zeros(1, *frames.slice_shape)
+        top, bottom, left, right = self.box
+        box[:, top:bottom, left:right] = 1
+        return frames[position], frames.letterbox.fit_mask(box)
+
+
+def _frames(volume: Volume, view: SliceView, settings: Settings) -> Frames:
+    window = settings.window or Window.of(volume, settings.modality)
+    return Frames(volume, view, window, _GRID)
