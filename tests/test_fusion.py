@@ -23,6 +23,24 @@ def test_background_and_structures_compete_for_each_pixel():
     assert second.tolist() == [[2, 0, 0, 700]]
 
 
+@pytest.mark.parametrize(
+    ("large", "overlap", "spared"),
+    [(80, 15, True), (80, 8, False), (30, 15, False)],
+    ids=["lost in a much larger one", "only touched by it", "one of two that are alike"],
+)
+def test_a_small_structure_is_not_lost_in_a_larger_one(large, overlap, spared):
+    """What both claim: ``overlap`` of the 20 pixels of the small one, where it is less certain."""
+    logits = torch.full((2, 1, 120), -3.0)
+    logits[0, 0, :large] = 5
+    logits[1, 0, large - overlap : large - overlap + 20] = 2
+    labels, second = fuse(logits, STRUCTURES)
+    contested = slice(large - overlap, large)
+    assert (labels[0, contested] == (700 if spared else 2)).all()
+    assert (second[0, contested] == (2 if spared else 700)).all()
+    assert (labels[0, : large - overlap] == 2).all()
+    assert (labels[0, large : large - overlap + 20] == 700).all()
+
+
 def winners(scores, presence):
     return fuse(present_logits(prediction(scores), presence), STRUCTURES)[0]
 

@@ -15,6 +15,9 @@ from oneslice.geometry import Array
 from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
 
+_MOST = 0.5  # of what a structure claims
+_LARGER = 2.0  # times as large a claim is another's
+
 
 @dataclass(frozen=True)
 class Blend:
@@ -74,7 +77,7 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
 def fuse(logits: Tensor, structures: Sequence[Structure]) -> tuple[Array, Array]:
     """Labels (rows, columns): per pixel the structure with the largest logit, if that is above 0.
 
-    The background competes with a logit of 0.
+    The background competes with a logit of 0. No structure is lost in a much larger one.
 
     Returns:
         Those labels, and those of the runners-up.
@@ -82,7 +85,25 @@ def fuse(logits: Tensor, structures: Sequence[Structure]) -> tuple[Array, Array]
     top = logits.topk(min(2, len(logits)), 0)
     values = torch.tensor([s.value for s in structures], device=logits.device)
     ranked = torch.where(top.values > 0, values[top.indices], 0).cpu().numpy().astype(np.uint16)
-    return ranked[0], ranked[1] if len(ranked) > 1 else np.zeros_like(ranked[0])
+    return _spare_small(*ranked) if len(ranked) > 1 else (ranked[0], np.zeros_like(ranked[0]))
+
+
+def _spare_small(first: Array, second: Array) -> tuple[Array, Array]:
+    """Winners and runners-up; the smaller of two structures wins where it would else be lost.
+
+    A mask that spreads into a neighbour covers most of it, but is much larger itself. What both
+    claim is the neighbour's then, whichever of them is the more certain.
+    """
+    contested = (first > 0) & (second > 0)
+    claims = np.bincount(np.concatenate([first[first > 0], second[second > 0]]))
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    winners, runners_up = first.copy(), second.copy()
+    for pair in np.unique(np.stack([low[contested], high[contested]], 1), axis=0):
+        small, large = sorted(pair, key=lambda value: claims[value])
+        both = contested & (low == pair[0]) & (high == pair[1])
+        if both.sum() > _MOST * claims[small] and claims[large] >= _LARGER * claims[small]:
+            winners[both], runners_up[both] = small, large
+    return winners, runners_up
 
 
 def clear_absent(
