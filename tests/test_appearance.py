@@ -47,17 +47,42 @@ def test_intensities_that_do_not_differ_say_nothing():
 
 def test_evidence_counts_only_near_what_was_found():
     evidence = (2 * (ORGAN + TWIN) - 1)[None]
-    near = within_reach(evidence, disc(64, 40, 10)[None])[0]
+    near, broad = (each[0] for each in within_reach(evidence, disc(64, 40, 10)[None]))
     assert (near == 1).sum() > disc(64, 40, 10).sum()
     assert near[64, 65] == 0  # the organ's far side
     assert not (near[TWIN > 0] > 0).any()
-    assert (near[(ORGAN + TWIN) == 0] == -1).all()
+    assert (near[(ORGAN + TWIN) == 0] == -1).all() and not broad.any()
 
 
 @pytest.mark.parametrize("found", [torch.zeros(SIDE, SIDE), disc(64, 110, 1)])
 def test_nothing_found_takes_nothing_on(found):
-    near = within_reach(torch.ones(1, SIDE, SIDE), found[None])
-    assert (near > 0).sum() <= found.sum()
+    near, broad = within_reach(torch.ones(1, SIDE, SIDE), found[None])
+    assert (near > 0).sum() <= found.sum() and not broad.any()
+
+
+def test_a_large_structure_goes_on_along_broad_ways_alone():
+    body, far = disc(64, 36, 22), disc(110, 36, 14)
+    lobe = ((ROWS - 64).abs() <= 10) & (COLUMNS >= 36) & (COLUMNS < 120)
+    bridge = ((COLUMNS - 36).abs() <= 1) & (ROWS > 64) & (ROWS < 110)
+    there = (body > 0) | lobe | bridge | (far > 0)
+    evidence = torch.where(there, 1.5, -1.5)[None]
+    near, broad = (each[0] for each in within_reach(evidence, disc(64, 36, 20)[None]))
+    assert near[64, 80] > 0 and broad[64, 80]  # the lobe
+    assert near[64, 115] == 0  # too far along it
+    assert not broad[100:, 36].any() and near[110, 36] == 0  # beyond the bridge
+    assert not (broad & ~there).any()
+
+
+def test_a_lobe_that_neither_mask_shows_is_found():
+    """Where neither network nor registered mask see anything, clear intensities decide."""
+    organ = (disc(64, 50, 24) > 0) | ((ROWS - 64).abs() <= 8) & (COLUMNS > 50) & (COLUMNS < 100)
+    logits = torch.where(disc(64, 50, 24) > 0, 6.0, -30.0)[None]
+    found = Prediction(logits, torch.ones(1), torch.ones(1), torch.zeros(1, 4))
+    for clear, lobe in ((1.8, True), (0.8, False)):
+        evidence = torch.where(organ, clear, -clear)[None]
+        mixed, _ = Blend(0.5, 0.7)(found, torch.sigmoid(logits), evidence)
+        assert (mixed[0, 64, 76:90] > 0).all() == lobe
+        assert not (mixed[0][~organ] > 0).any()
 
 
 def test_a_mask_that_ends_within_its_organ_is_taken_on():

@@ -3,7 +3,8 @@
 Registered masks are wrong at the edges, but over a whole scan they tell which intensities are a
 structure's own and which are its surroundings', as in GrabCut (Rother et al., ACM Transactions on
 Graphics 2004), with histograms. Where network and registered mask end in the middle of an organ,
-that takes the mask on, as far as it hangs together with what was found.
+that takes the mask on, as far as it hangs together with what was found: a little way along any
+path, and far where a large structure goes on broadly, like a lobe that no labelled slice shows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from oneslice.geometry import Array
 from oneslice.mind import blur, within
 
 SIDE = 128  # pixels of the grid on which intensities are compared
@@ -22,6 +24,9 @@ _SURROUNDINGS = 20  # pixels around a structure that count as what it must be to
 _DOUBT = 50.0  # pixels whose worth of evidence says that there is no difference
 _LIMIT = 2.0  # the most that intensities say for or against a structure (log odds)
 _REACH = 0.3  # of a structure's radius: how far beyond what was found intensities can take it
+_FAR, _BROAD = 1.5, 0.2  # of the radius: how far, along ways with at least a disc of this radius
+_CLEAR = 0.5  # evidence on such ways
+_LARGE = 15.0  # pixels; smaller structures do not go on so
 
 
 class Appearance:
@@ -48,7 +53,7 @@ class Appearance:
         return ratio[:, _intensities(image)].clamp(-_LIMIT, _LIMIT)
 
 
-def within_reach(evidence: Tensor, found: Tensor) -> Tensor:
+def within_reach(evidence: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
     """Evidence (K, h, w) without what speaks for a structure far from where it was found.
 
     Args:
@@ -57,20 +62,35 @@ def within_reach(evidence: Tensor, found: Tensor) -> Tensor:
 
     Returns:
         Evidence that speaks for a structure counts only where a path of such evidence leads there
-        from what was found, no longer than a fraction of its radius.
+        from what was found, no longer than a fraction of its radius, or a broad way. And (K, h, w)
+        of bool, where broad ways lead.
     """
-    reached = [
-        _reached(mask, likely) for mask, likely in zip(found > 0.5, evidence > 0, strict=True)
-    ]
-    return torch.where(torch.from_numpy(np.stack(reached)), evidence, evidence.clamp(max=0))
+    ways = [_ways(m, e) for m, e in zip((found > 0.5).numpy(), evidence.numpy(), strict=True)]
+    near, broad = (torch.from_numpy(np.stack(each)) for each in zip(*ways, strict=True))
+    return torch.where(near | broad, evidence, evidence.clamp(max=0)), broad
 
 
-def _reached(mask: Tensor, likely: Tensor) -> np.ndarray:
-    core = ndimage.binary_erosion(mask.numpy())
-    steps = round(_REACH * float(mask.sum() / torch.pi) ** 0.5)
+def _ways(mask: Array, evidence: Array) -> tuple[Array, Array]:
+    """Where paths of any width lead from a mask (h, w), and where broad ones do."""
+    radius = float(mask.sum() / np.pi) ** 0.5
+    near = _spread(mask, mask | (evidence > 0), _REACH * radius)
+    if radius < _LARGE:
+        return near, np.zeros_like(mask)
+    clear = ndimage.binary_opening(mask | (evidence > _CLEAR), _disc(round(_BROAD * radius)))
+    return near, _spread(mask & clear, clear, _FAR * radius)
+
+
+def _spread(mask: Array, inside: Array, distance: float) -> Array:
+    """What is reached from within a mask (h, w) in steps that stay ``inside``."""
+    core, steps = ndimage.binary_erosion(mask), round(distance)
     if not steps:
         return core
-    return ndimage.binary_dilation(core, iterations=steps, mask=(mask | likely).numpy())
+    return ndimage.binary_dilation(core, iterations=steps, mask=inside)
+
+
+def _disc(radius: int) -> Array:
+    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return rows**2 + columns**2 <= radius**2
 
 
 def _intensities(image: Tensor) -> Tensor:

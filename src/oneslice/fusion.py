@@ -15,6 +15,7 @@ from oneslice.geometry import Array
 from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
 
+_OPEN = -0.7  # the least log odds of both masks where intensities lead on broadly
 _MOST = 0.5  # of what a structure claims
 _LARGER = 2.0  # times as large a claim is another's
 
@@ -54,9 +55,13 @@ class Blend:
         blended, agreement = torch.logit(mixed, eps=1e-6), overlap(found, carried)
         if evidence is None or not self.appearance:
             return blended, agreement
-        near = within_reach(evidence, F.adaptive_avg_pool2d(mixed, evidence.shape[-1]))
-        said = F.interpolate(near[None], size, mode="bilinear", align_corners=False)[0]
-        return blended + self.appearance * said, agreement
+        near, broad = within_reach(evidence, F.adaptive_avg_pool2d(mixed, evidence.shape[-1]))
+        said, wide = (
+            F.interpolate(each[None].float(), size, mode="bilinear", align_corners=False)[0]
+            for each in (near, broad)
+        )
+        open_minded = torch.where(wide > 0.5, blended.clamp(min=_OPEN), blended)
+        return open_minded + self.appearance * said, agreement
 
 
 def present_logits(prediction: Prediction, presence: float) -> Tensor:
