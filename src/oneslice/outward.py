@@ -187,7 +187,7 @@ class Outward:
         sources = [before, *dict.fromkeys(n for n in anchors if n != before)]
         place = torch.tensor([0] * len(anchors) + [sources.index(n) for n in anchors])
         query, shown = self._describe([index] * len(sources)), self._describe(sources)
-        both, whole = torch.cat([masks, labelled]), register(query, shown)
+        both, whole = torch.cat([masks, labelled]), register(query, shown, same_scan=True)
         refined = refine(query, shown, whole, place, both)
         grid = whole.select(place).after(refined.local, both.shape[-1])
         moved = warp(both[:, None], grid)[:, 0]

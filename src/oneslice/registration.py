@@ -77,17 +77,27 @@ class Described:
         )
 
 
-def register(query: Described, support: Described) -> Transform:
-    """Find where each position of the query slices lies in the supports, one for each of them."""
+def register(query: Described, support: Described, *, same_scan: bool = False) -> Transform:
+    """Find where each position of the query slices lies in the supports, one for each of them.
+
+    Args:
+        query: B slices.
+        support: B others.
+        same_scan: whether both are of one scan; then they are near each other, and a displacement
+            that is searched only leads astray.
+    """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         found = _search(query.coarse, support.coarse)
         affine = _descend_affine(query.middle, support.middle, found)
-        moved = sample(support.fine, affine_grid(affine, _FINE))
+        start = Transform.affine_only(affine)
+        if not same_scan:
+            moved = sample(support.fine, start.grid(_FINE))
+            start = Transform.displaced(affine, search_displacement(query.fine, moved))
         everywhere = torch.ones_like(query.fine[:, :1])
         return _descend_field(
             query.fine,
             support.fine,
-            Transform.displaced(affine, search_displacement(query.fine, moved)),
+            start,
             everywhere,
             _Points.within(everywhere, _FIELD_POINTS),
             _FIELD_STEPS,
