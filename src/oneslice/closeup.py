@@ -82,7 +82,6 @@ class CloseUp:
     """The part of some supports' scans, and how it is found in other scans.
 
     Args:
-        scans: of the supports.
         supports: that part of each.
         side: of the part, mm.
         described: some of the labelled slices, whole.
@@ -90,7 +89,6 @@ class CloseUp:
         settings: how slices are shown.
     """
 
-    scans: tuple[_Scan, ...]
     supports: tuple[Support, ...]
     side: float
     described: Described
@@ -112,13 +110,10 @@ class CloseUp:
         chosen = np.unique(np.linspace(0, len(shown) - 1, _SUPPORTS).round().astype(int))
         images, boxes = zip(*(shown[n][0].show(shown[n][1], settings) for n in chosen), strict=True)
         described = Described.of(torch.stack(images))
-        return cls(scans, cut, side, described, torch.cat(boxes), settings)
+        return cls(cut, side, described, torch.cat(boxes), settings)
 
     def find(self, volume: Volume, view: SliceView) -> Region:
-        """The part of a scan that shows what is labelled in the supports."""
-        for scan in self.scans:
-            if scan.supports[0].is_of(volume):
-                return scan.region(self.side)
+        """The part of another scan that shows what is labelled in the supports."""
         frames = _frames(volume, view, self.settings)
         some = np.unique(np.linspace(0, len(frames) - 1, _SLICES).round().astype(int))
         costs, places = zip(*(self._place(frames[index]) for index in some.tolist()), strict=True)
@@ -184,15 +179,11 @@ class _Scan:
         geometry = self.image.geometry
         return max(geometry.shape[a] * geometry.spacing[a] for a in self.view.axes[1:])
 
-    def region(self, side: float) -> Region:
-        """The part with what is labelled in its middle."""
+    def cut(self, side: float) -> list[Support]:
+        """The part of each support with what is labelled in its middle."""
         top, bottom, left, right = self.box
         centre = np.array([(top + bottom) / 2, (left + right) / 2])
-        return Region.around(self.image, self.view, centre, side)
-
-    def cut(self, side: float) -> list[Support]:
-        """That part of each support."""
-        region = self.region(side)
+        region = Region.around(self.image, self.view, centre, side)
         image = region.cut(self.image)
         return [region.cut_support(support, image) for support in self.supports]
 
