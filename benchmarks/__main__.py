@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{machine()}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         if "speed" in options.parts:
-            _speed(plan, Path(folder))
+            _speed(plan, Path(folder), options.device)
         if "levers" in options.parts:
             _levers(plan, Path(folder))
         if "efforts" in options.parts:
@@ -93,19 +93,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     for name in ("sizes", "structures", "threads"):
         parser.add_argument(f"--{name}", nargs="+", type=int, help="instead of the plan's")
+    parser.add_argument("--device", default="cpu", help="of the part speed: cpu or cuda")
     parser.add_argument("--plot", type=Path, default=Path("docs/images/growth.png"))
     return parser
 
 
-def _speed(plan: Plan, folder: Path) -> None:
-    results = [result for size in plan.sizes for result in _grid(plan, size, folder)]
+def _speed(plan: Plan, folder: Path, device: str) -> None:
+    results = [result for size in plan.sizes for result in _grid(plan, size, folder, device)]
     _show("Speed: oneslice beside the reference way (CPU s / wall s)", tables.speed(results))
     if single := [result for result in results if result.task.threads == 1]:
         _show("The encoder alone, CPU s, one thread", tables.floor(single))
 
 
-def _grid(plan: Plan, size: int, folder: Path) -> list[Comparison]:
-    peers = Peers(size, folder)
+def _grid(plan: Plan, size: int, folder: Path, device: str) -> list[Comparison]:
+    peers = Peers(size, folder, device)
     tasks = [
         Task(size, plan.slices, structures, threads, probed=plan.probed)
         for threads in plan.threads

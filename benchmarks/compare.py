@@ -64,7 +64,7 @@ def compare(task: Task, peers: Peers) -> Comparison:
     """Run oneslice on a phantom, and the probes in between."""
     torch.set_num_threads(task.threads)
     settings = like_for_like(task.augmentations)
-    segmenter = Segmenter(peers.weights, "cpu", settings, image_size=task.size)
+    segmenter = Segmenter(peers.weights, peers.device, settings, image_size=task.size)
     probes: dict[str, list[Seconds]] = defaultdict(list)
     paused = Seconds()
 

@@ -25,19 +25,21 @@ class Peers:
     Args:
         size: side of the network's input.
         folder: where the weights are left for oneslice.
+        device: on which all run.
     """
 
     WEIGHTS = "hiera-tiny.pt"
 
-    def __init__(self, size: int, folder: Path) -> None:
-        self._predictor = meta_video_predictor(size)
+    def __init__(self, size: int, folder: Path, device: str = "cpu") -> None:
+        self.device = device
+        self._predictor = meta_video_predictor(size, device=device)
         self.weights = folder / self.WEIGHTS
         torch.save({"model": self._predictor.state_dict()}, self.weights)
-        self._model, _ = load_model(self.weights, image_size=size)
+        self._model, _ = load_model(self.weights, image_size=size, device=device)
         self.engine = Engine(self._model)
         random = torch.Generator().manual_seed(0)
-        self.images = torch.rand(2, 3, size, size, generator=random)
-        self.mask = torch.zeros(size, size)
+        self.images = torch.rand(2, 3, size, size, generator=random).to(device)
+        self.mask = torch.zeros(size, size, device=device)
         self.mask[size // 4 : size // 2, size // 4 : size // 2] = 1
 
     @property
@@ -63,7 +65,12 @@ class Peers:
         """One structure on one slice by transformers' session: logits (S/4, S/4)."""
         side = self.images.shape[-1]
         session = Sam2VideoInferenceSession(
-            video=self.images, video_height=side, video_width=side, dtype=torch.float32
+            video=self.images,
+            video_height=side,
+            video_width=side,
+            inference_device=self.device,
+            inference_state_device=self.device,
+            dtype=torch.float32,
         )
         session.add_mask_inputs(session.obj_id_to_idx(1), 0, self.mask[None, None])
         session.obj_with_new_inputs = [1]

@@ -31,6 +31,8 @@ class Seconds:
 
 
 def now() -> Seconds:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()  # its work goes on while the processor has long gone on
     return Seconds(time.process_time(), time.perf_counter())
 
 
@@ -55,8 +57,9 @@ def machine() -> str:
     found = torch.cpu.get_capabilities()
     instructions = [name for name in ("avx2", "avx512_f", "avx512_bf16", "amx_bf16") if found[name]]
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return (
         f"{found['cpu_name']} ({', '.join(instructions)}), {all_threads()} cores, "
         f"{gigabytes:.0f} GB, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, "
-        f"torch {torch.__version__}, transformers {transformers.__version__}; no GPU used"
+        f"torch {torch.__version__}, transformers {transformers.__version__}; {card}"
     )

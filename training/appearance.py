@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.anatomy import MATERIALS
-from training.rng import Draw
+from training.rng import Draw, constant
 from training.shapes import AIR, FAT, FIRST_ORGAN, LABELS, MUSCLE
 
 MEAN = (0.485, 0.456, 0.406)
@@ -86,8 +86,8 @@ def render(draw: Draw, labels: Tensor, tissues: Tissues, supports: int, cross: T
 
 def normalise(grey: Tensor) -> Tensor:
     """(..., H, W) in [0, 1] to SAM 2's three normalised channels (..., 3, H, W)."""
-    mean = torch.tensor(MEAN, device=grey.device)[:, None, None]
-    std = torch.tensor(STD, device=grey.device)[:, None, None]
+    mean = constant(MEAN, grey.device)[:, None, None]
+    std = constant(STD, grey.device)[:, None, None]
     return (grey[..., None, :, :] - mean) / std
 
 
@@ -112,7 +112,7 @@ def _texture(draw: Draw, b: int, t: int, h: int, fine: float = 0.4) -> Tensor:
     pixel = draw.normal(b, t, h, h)
     half = F.interpolate(draw.normal(b, t, h // 2, h // 2), size=(h, h), mode="bilinear")
     coarse = F.interpolate(draw.normal(b, t, h // 6, h // 6), size=(h, h), mode="bilinear")
-    weight = torch.tensor([fine, 0.6, 0.6], device=draw.device)[None, :, None, None]
+    weight = constant((fine, 0.6, 0.6), draw.device)[None, :, None, None]
     mix = draw.uniform(b, 3, 1, 1) * weight
     mix = mix / mix.norm(dim=1, keepdim=True).clamp(min=1e-3)
     return mix[:, :1] * pixel + mix[:, 1:2] * half * 1.5 + mix[:, 2:] * coarse * 1.5
@@ -147,18 +147,22 @@ def _bias(draw: Draw, b: int, t: int, h: int, patient: Tensor) -> Tensor:
 
 
 def _contrast(draw: Draw, x: Tensor, supports: int, patient: Tensor, cross: Tensor) -> Tensor:
-    """Robust range per patient, then gamma and, seldom, inversion of both scans."""
+    """Robust range per patient, then gamma; seldom inversion, or a range far too wide, of both."""
     out = torch.cat([_robust(x[:, :supports]), _robust(x[:, supports:])], 1)
     gamma = _scan_value(draw, x.shape[0], patient, cross, -0.4, 0.4).exp()[..., None, None]
     out = out.clamp(min=1e-4) ** gamma
     flip = draw.coin(x.shape[0], 1, 1, 1, chance=0.1)
-    return torch.where(flip, 1 - out, out)
+    out = torch.where(flip, 1 - out, out)
+    # as a CT without a window, whose soft tissues share a small part of the range
+    share = draw.uniform(x.shape[0], 1, 1, 1, low=0.25, high=0.8)
+    base = draw.uniform(x.shape[0], 1, 1, 1) * (1 - share)
+    return torch.where(draw.coin(x.shape[0], 1, 1, 1, chance=0.12), base + share * out, out)
 
 
 def _robust(x: Tensor) -> Tensor:
     """Scales (B, T, H, W) between percentiles of a sample of its pixels."""
     sample = x[..., ::3, ::3].flatten(1)
     sample = sample[:, :: max(1, sample.shape[1] // 2048)]
-    low, high = sample.quantile(torch.tensor([0.01, 0.995], device=x.device), 1)
+    low, high = sample.quantile(constant((0.01, 0.995), x.device), 1)
     low, high = low[:, None, None, None], high[:, None, None, None]
     return ((x - low) / (high - low + 1e-3)).clamp(0, 1)

@@ -32,6 +32,7 @@ from training.shapes import (
 )
 
 FRAMES = 4
+SMALL = 30  # pixels (at 128 px) on a labelled slice, the smallest target that is chosen
 TINY = 6  # a mask with fewer pixels (at 128 px) counts neither as present nor as absent
 
 
@@ -125,7 +126,8 @@ def _heights(
         step = draw.log_uniform(b, 1, low=0.05, high=0.6)
         ahead = torch.arange(1, queries + 1, device=draw.device)
         return centre + reach * torch.cat([at, at[:, :1] + way * step * ahead], 1)
-    near = at[:, :1] + draw.normal(b, queries, scale=0.2)
+    away = draw.log_uniform(b, 1, low=0.05, high=0.5)  # share of the organ's reach
+    near = at[:, :1] + away * draw.normal(b, queries)
     if supports > 1:
         near = draw.uniform(b, queries, low=-0.95, high=0.95)
     past = torch.where(draw.coin(b, queries), 1.0, -1.0) * draw.uniform(
@@ -212,7 +214,7 @@ def _targets(
     first = labels[:, :supports].flatten(1)
     counts.scatter_add_(1, first, torch.ones_like(first, dtype=torch.float32))
     area = (member * counts[:, None]).sum(-1) / (supports * plan.size**2)
-    weights = ((area > 60 / 128**2) & (area < 0.5)).float()
+    weights = ((area > SMALL / 128**2) & (area < 0.5)).float()
     weights[:, :FIRST_ORGAN] *= 0.05
     weights[torch.arange(b, device=draw.device), FIRST_ORGAN + focus] *= 4
     picked = draw.choice(weights + 1e-6, k)

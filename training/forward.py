@@ -13,6 +13,8 @@ from torch import Tensor
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import get_1d_sine_pe
 
+from training.rng import constant
+
 
 @dataclass
 class Features:
@@ -132,7 +134,7 @@ def attend(
     parts = c // model.mem_dim
     split = torch.stack([m.pointer for m in memories]).unflatten(-1, (parts, -1))
     pointers = split.transpose(1, 2).flatten(0, 1)
-    sine = get_1d_sine_pe(torch.tensor(times, device=query.top.device), dim=c)
+    sine = get_1d_sine_pe(constant(tuple(times), query.top.device), dim=c)
     when = model.temporal_positional_encoding_projection_layer(sine.to(query.top.dtype))
     when = when.repeat_interleave(parts, 0)[:, None].expand(-1, n, -1)
     out = model.memory_attention(

@@ -19,7 +19,8 @@ class Weights:
     focal: float = 10.0
     edge: float = 2.0  # extra weight of pixels near the true edge
     absent: float = 0.2  # weight of the mask term where the target is absent
-    presence: float = 0.4
+    presence: float = 0.6
+    gone: float = 1.5  # weight of absent targets in the presence term
     overlap: float = 0.1
 
 
@@ -34,7 +35,8 @@ def clip_loss(rollout: Rollout, weights: Weights) -> tuple[Tensor, dict[str, Ten
     present = clear * (area > 0)
     mask = _mask_loss(logits, truth, clear, present, weights)
     shown = (area > 0).float()
-    presence = _mean(_binary(answers.score, shown), clear)
+    heed = clear * (shown + weights.gone * (1 - shown))
+    presence = _mean(_binary(answers.score, shown), heed)
     prompt = F.binary_cross_entropy_with_logits(
         rollout.prompt_score.float(), rollout.prompt_shown.float()
     )

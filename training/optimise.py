@@ -36,16 +36,20 @@ class Optimiser:
         turn = min(1.0, (progress - 0.02) / 0.98)
         return self.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * turn)))
 
-    def step(self, progress: float) -> float:
-        """Clips the gradients and moves the weights; skips a step that is not finite."""
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.clip))
+    def step(self, progress: float) -> None:
+        """Clips the gradients and moves the weights; gradients that are not finite count as 0.
+
+        Nothing here asks the device for a number: a card would stand still until it is answered.
+        """
+        nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0.0, 0.0, 0.0)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = self.rate_at(progress)
-            if math.isfinite(norm):
-                part.step()
+            part.step()
             part.zero_grad(set_to_none=True)
-        return norm
 
     def tensors(self) -> dict[str, Tensor]:
         """State of both parts, by parameter name."""

@@ -34,8 +34,9 @@ def meta_video_predictor(
     arch: str = "tiny",
     v20: bool = False,
     filled: bool = True,
+    device: str = "cpu",
 ):
-    """Meta's video predictor on the CPU with random, nowhere zero weights (unless not filled).
+    """Meta's video predictor with random, nowhere zero weights (unless not filled).
 
     The caller's global random state is left as it was.
     """
@@ -49,19 +50,19 @@ def meta_video_predictor(
             config, device="cpu", hydra_overrides_extra=[f"++model.image_size={image_size}"]
         )
     predictor.fill_hole_area = 0  # needs a CUDA extension; not part of the network
-    return randomize(predictor, seed) if filled else predictor
+    return (randomize(predictor, seed) if filled else predictor).to(device)
 
 
 def meta_state(predictor, images: torch.Tensor):
     """Meta's inference state for frames in memory (its own constructor only reads files)."""
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    mean = images.new_tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    std = images.new_tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     keyed = ("point_inputs_per_obj", "mask_inputs_per_obj", "output_dict_per_obj")
     state = {name: {} for name in (*keyed, "temp_output_dict_per_obj", "frames_tracked_per_obj")}
     state |= {"images": (images - mean) / std, "num_frames": len(images), "obj_ids": []}
     state |= {"offload_video_to_cpu": False, "offload_state_to_cpu": False}
     state |= {"video_height": images.shape[-2], "video_width": images.shape[-1]}
-    state |= {"device": torch.device("cpu"), "storage_device": torch.device("cpu")}
+    state |= {"device": images.device, "storage_device": images.device}
     state |= {"cached_features": {}, "constants": {}}
     state |= {"obj_id_to_idx": OrderedDict(), "obj_idx_to_id": OrderedDict()}
     return state
