@@ -14,7 +14,8 @@ from oneslice.evaluation.ablation import Ablation
 
 if TYPE_CHECKING:
     from oneslice.evaluation.datasets import Dataset
-    from oneslice.evaluation.methods.registry import MethodName, Options
+    from oneslice.evaluation.methods.options import Options
+    from oneslice.evaluation.methods.registry import MethodName
     from oneslice.evaluation.plan import Extents
     from oneslice.evaluation.runner import Run
     from oneslice.evaluation.study import Report, Study
@@ -171,7 +172,7 @@ def _options(
 ) -> Options:
     from oneslice.cli.choices import choice
     from oneslice.device import Device
-    from oneslice.evaluation.methods.registry import Options
+    from oneslice.evaluation.methods.options import Options
     from oneslice.matching import Metric
     from oneslice.prompting import Search
     from oneslice.propagation import Strategy

@@ -8,7 +8,8 @@ from typing import Any
 
 from oneslice.errors import InputError, OfflineError
 from oneslice.evaluation.ablation import Ablation
-from oneslice.evaluation.methods.registry import MethodMaker, MethodName, Options
+from oneslice.evaluation.methods.options import Options
+from oneslice.evaluation.methods.registry import MethodMaker, MethodName
 from oneslice.evaluation.runner import Variant
 from oneslice.matching import Metric
 from oneslice.prompting import Search

@@ -11,7 +11,7 @@ import numpy as np
 from oneslice.device import Device
 from oneslice.evaluation.datasets import Stack
 from oneslice.evaluation.methods.base import Method, Request
-from oneslice.evaluation.methods.registry import Options
+from oneslice.evaluation.methods.options import Options
 from oneslice.geometry import Array
 from oneslice.segmenter import Segmenter
 from oneslice.settings import Settings

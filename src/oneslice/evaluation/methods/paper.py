@@ -18,8 +18,8 @@ from torch import Tensor
 from oneslice.augment import AugmentationPolicy
 from oneslice.evaluation.datasets import Stack
 from oneslice.evaluation.methods.base import Request
+from oneslice.evaluation.methods.options import Options
 from oneslice.evaluation.methods.pairwise import Choose, Pairwise, Prompts
-from oneslice.evaluation.methods.registry import Options
 from oneslice.evaluation.methods.session import Session
 from oneslice.matching import Metric, make_descriptor
 from oneslice.pool import SupportPool

@@ -10,7 +10,7 @@ from oneslice.clock import Stopwatch
 from oneslice.device import Device, resolve
 from oneslice.encoded import EncodedFrames
 from oneslice.evaluation.datasets import Stack
-from oneslice.evaluation.methods.registry import Options
+from oneslice.evaluation.methods.options import Options
 from oneslice.frames import Frames, Window
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine

@@ -1,0 +1,53 @@
+"""What methods can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oneslice.device import Device
+    from oneslice.matching import Metric
+    from oneslice.prompting import Search
+    from oneslice.propagation import Strategy
+    from oneslice.settings import Effort
+
+
+@dataclass(frozen=True)
+class Options:
+    """What methods can be told; those without a network ignore all of it.
+
+    Args:
+        model: a checkpoint's name or path.
+        image_size: side of the network's input; None: the checkpoint's own.
+        device: where to run; None: the first of CUDA, MPS and CPU that is there.
+        offline: never use the network.
+        metric: how supports are matched to slices; None: by encoder features in ``paper``, as
+            users get it in ``oneslice``.
+        per_query: augmented copies for each query slice in ``paper`` (its N_T).
+        strategy: how memories flow in ``oneslice``; None: as users get it.
+        search: how supports come to resemble slices in ``oneslice``; None: as users get it.
+        carried: weight of the registered masks in ``oneslice``; None: as users get it.
+        appearance: likewise of intensities.
+        trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
+        outward: whether it follows a scan from its own labelled slices; likewise.
+        closeup: whether it looks at a small part of the slices alone; likewise.
+        effort: how much it does for a result; likewise.
+        seed: of the augmentations.
+    """
+
+    model: str = "mini"
+    image_size: int | None = None
+    device: Device | None = None
+    offline: bool = False
+    metric: Metric | None = None
+    per_query: int = 2
+    strategy: Strategy | None = None
+    search: Search | None = None
+    carried: float | None = None
+    appearance: float | None = None
+    trim: bool | None = None
+    outward: bool | None = None
+    closeup: bool | None = None
+    effort: Effort | None = None
+    seed: int = 0
