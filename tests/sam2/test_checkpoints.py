@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from oneslice.sam2.registry import (
     OFFICIAL_MODELS,
     official_model,
 )
+
+MODEL_CARD = Path(__file__).parents[2] / "docs" / "mini.md"
 
 
 @pytest.fixture
@@ -65,6 +68,7 @@ def test_mini_is_part_of_the_package():
     model, info = load_model("mini")
     assert (info.name, info.image_size, info.parameters) == ("mini", 256, MINI_PARAMETERS)
     assert info.sha256 == hashlib.sha256((MINI_FOLDER / hub.WEIGHTS).read_bytes()).hexdigest()
+    assert info.sha256 in MODEL_CARD.read_text()
     assert not model.training
 
 
