@@ -7,6 +7,7 @@ from transformers import Sam2VideoModel
 
 from training.forward import attend, decode, encode, remember_prompt, round_trip
 from training.model import build_mini, set_size
+from training.optimise import Optimiser
 from training.state import load_shards, save_shards
 from training.train import Options, Trainer, export
 
@@ -51,6 +52,17 @@ def test_training_moves_the_weights_and_logs_every_step(tmp_path):
     moved = [name for name in start if not torch.equal(start[name], end[name])]
     assert len(moved) > 0.8 * len(start)
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 4
+
+
+def test_gradients_that_are_not_finite_move_no_weight_to_where_it_is_lost():
+    layer = torch.nn.Linear(4, 4)
+    before = layer.weight.detach().clone()
+    optimiser = Optimiser(layer, 0.1, muon=True)
+    layer.weight.grad = torch.full((4, 4), torch.nan)
+    layer.bias.grad = torch.ones(4)
+    optimiser.step(0.5)
+    assert torch.allclose(layer.weight, before, atol=1e-2)
+    assert layer.bias.isfinite().all()
 
 
 def test_torchrun_hands_every_option_on():
