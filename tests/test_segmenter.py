@@ -198,6 +198,20 @@ def test_many_scans_go_on_after_a_bad_one(segmenter, tmp_path):
     assert np.array_equal(last.segmentation.array, alone.array)
 
 
+def test_many_scans_go_on_after_an_error_that_nobody_foresaw(segmenter):
+    scans = [patient(0, SHORT).image, patient(2, SHORT).image]
+    failure = RuntimeError("no memory left")
+    failing = [failure]
+
+    def fail_once(done, total):
+        if failing:
+            raise failing.pop()
+
+    first, second = segmenter.segment_many(scans, patient(1).support, progress=fail_once)
+    assert first.segmentation is None and first.error is failure
+    assert second.segmentation is not None and second.error is None
+
+
 def test_progress_counts_every_slice(segmenter):
     one, calls = patient(1), []
     segmenter.segment(one.image, one.support, progress=lambda *call: calls.append(call))

@@ -14,7 +14,7 @@ from oneslice.clock import Stopwatch
 from oneslice.closeup import CloseUp
 from oneslice.completion import complete, incomplete
 from oneslice.device import Device, resolve
-from oneslice.errors import InputError, OneSliceError
+from oneslice.errors import InputError
 from oneslice.formats import read_volume
 from oneslice.geometry import SliceView, aligned_view, matching_axis
 from oneslice.matching import make_descriptor
@@ -36,7 +36,7 @@ class Outcome:
 
     scan: Volume | Path
     segmentation: Segmentation | None
-    error: OneSliceError | None
+    error: Exception | None
 
 
 class Segmenter:
@@ -189,7 +189,7 @@ class Segmenter:
             scan = item if isinstance(item, Volume) else Path(item)
             try:
                 yield Outcome(scan, self.segment(scan, support, progress=progress), None)
-            except OneSliceError as error:
+            except Exception as error:  # whatever it is, the other scans must not suffer
                 yield Outcome(scan, None, error)
 
     def _prepare(

@@ -58,8 +58,9 @@ def feed_forward(
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Softmax attention (B, L, E) of queries (B, L, D), keys (B, S, D) and values (B, S, E)."""
     if query.device.type != "cpu":
-        heads = (x[:, None] for x in (query, key, value))  # without, no fused kernel is taken
-        return F.scaled_dot_product_attention(*heads, scale=scale)[:, 0]
+        # without an axis of heads no fused kernel is taken
+        query, key, value = query[:, None], key[:, None], value[:, None]
+        return F.scaled_dot_product_attention(query, key, value, scale=scale)[:, 0]
     together = max(1, _SCORES // (min(query.shape[1], _ROWS) * key.shape[1]))
     parts = zip(*(x.split(together) for x in (query * scale, key, value)), strict=True)
     with _onednn_products():
