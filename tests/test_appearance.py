@@ -6,6 +6,7 @@ from oneslice.appearance import SIDE, Appearance, within_reach
 from oneslice.fusion import Blend
 from oneslice.sam2.state import Prediction
 
+MM = 2.5  # of a pixel
 ROWS, COLUMNS = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
 
 
@@ -47,7 +48,7 @@ def test_intensities_that_do_not_differ_say_nothing():
 
 def test_evidence_counts_only_near_what_was_found():
     evidence = (2 * (ORGAN + TWIN) - 1)[None]
-    near, broad = (each[0] for each in within_reach(evidence, disc(64, 40, 10)[None]))
+    near, broad = (each[0] for each in within_reach(evidence, disc(64, 40, 10)[None], MM))
     assert (near == 1).sum() > disc(64, 40, 10).sum()
     assert near[64, 65] == 0  # the organ's far side
     assert not (near[TWIN > 0] > 0).any()
@@ -56,7 +57,7 @@ def test_evidence_counts_only_near_what_was_found():
 
 @pytest.mark.parametrize("found", [torch.zeros(SIDE, SIDE), disc(64, 110, 1)])
 def test_nothing_found_takes_nothing_on(found):
-    near, broad = within_reach(torch.ones(1, SIDE, SIDE), found[None])
+    near, broad = within_reach(torch.ones(1, SIDE, SIDE), found[None], MM)
     assert (near > 0).sum() <= found.sum() and not broad.any()
 
 
@@ -66,11 +67,13 @@ def test_a_large_structure_goes_on_along_broad_ways_alone():
     bridge = ((COLUMNS - 36).abs() <= 1) & (ROWS > 64) & (ROWS < 110)
     there = (body > 0) | lobe | bridge | (far > 0)
     evidence = torch.where(there, 1.5, -1.5)[None]
-    near, broad = (each[0] for each in within_reach(evidence, disc(64, 36, 20)[None]))
+    near, broad = (each[0] for each in within_reach(evidence, disc(64, 36, 20)[None], MM))
     assert near[64, 80] > 0 and broad[64, 80]  # the lobe
     assert near[64, 115] == 0  # too far along it
     assert not broad[100:, 36].any() and near[110, 36] == 0  # beyond the bridge
     assert not (broad & ~there).any()
+    _, broad = within_reach(evidence, disc(64, 36, 20)[None], MM / 2)
+    assert not broad.any()  # a small structure that fills a narrow field of view
 
 
 def test_a_lobe_that_neither_mask_shows_is_found():
@@ -80,7 +83,8 @@ def test_a_lobe_that_neither_mask_shows_is_found():
     found = Prediction(logits, torch.ones(1), torch.ones(1), torch.zeros(1, 4))
     for clear, lobe in ((1.8, True), (0.8, False)):
         evidence = torch.where(organ, clear, -clear)[None]
-        mixed, _ = Blend(0.5, 0.7)(found, torch.sigmoid(logits), evidence)
+        blend = Blend(0.5, 0.7, side=MM * SIDE)
+        mixed, _ = blend(found, torch.sigmoid(logits), evidence)
         assert (mixed[0, 64, 76:90] > 0).all() == lobe
         assert not (mixed[0][~organ] > 0).any()
 

@@ -26,7 +26,7 @@ _LIMIT = 2.0  # the most that intensities say for or against a structure (log od
 _REACH = 0.3  # of a structure's radius: how far beyond what was found intensities can take it
 _FAR, _BROAD = 1.5, 0.2  # of the radius: how far, along ways with at least a disc of this radius
 _CLEAR = 0.5  # evidence on such ways
-_LARGE = 15.0  # pixels; smaller structures do not go on so
+_LARGE = 37.5  # mm, a radius; smaller structures do not go on so
 
 
 class Appearance:
@@ -53,28 +53,30 @@ class Appearance:
         return ratio[:, _intensities(image)].clamp(-_LIMIT, _LIMIT)
 
 
-def within_reach(evidence: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+def within_reach(evidence: Tensor, found: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
     """Evidence (K, h, w) without what speaks for a structure far from where it was found.
 
     Args:
         evidence: log likelihood ratios.
         found: (K, h, w) in [0, 1], masks.
+        pixel: mm of its side.
 
     Returns:
         Evidence that speaks for a structure counts only where a path of such evidence leads there
         from what was found, no longer than a fraction of its radius, or a broad way. And (K, h, w)
         of bool, where broad ways lead.
     """
-    ways = [_ways(m, e) for m, e in zip((found > 0.5).numpy(), evidence.numpy(), strict=True)]
+    pairs = zip((found > 0.5).numpy(), evidence.numpy(), strict=True)
+    ways = [_ways(mask, said, pixel) for mask, said in pairs]
     near, broad = (torch.from_numpy(np.stack(each)) for each in zip(*ways, strict=True))
     return torch.where(near | broad, evidence, evidence.clamp(max=0)), broad
 
 
-def _ways(mask: Array, evidence: Array) -> tuple[Array, Array]:
+def _ways(mask: Array, evidence: Array, pixel: float) -> tuple[Array, Array]:
     """Where paths of any width lead from a mask (h, w), and where broad ones do."""
     radius = float(mask.sum() / np.pi) ** 0.5
     near = _spread(mask, mask | (evidence > 0), _REACH * radius)
-    if radius < _LARGE:
+    if radius * pixel < _LARGE:
         return near, np.zeros_like(mask)
     clear = ndimage.binary_opening(mask | (evidence > _CLEAR), _disc(round(_BROAD * radius)))
     return near, _spread(mask & clear, clear, _FAR * radius)

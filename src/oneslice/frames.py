@@ -114,7 +114,12 @@ class Letterbox:
     @property
     def scale(self) -> float:
         """Pixels of the frame in a millimetre."""
-        return self.size / max(self.rows * self.row_mm, self.columns * self.column_mm)
+        return self.size / self.side
+
+    @property
+    def side(self) -> float:
+        """Millimetres that the frame's side measures."""
+        return max(self.rows * self.row_mm, self.columns * self.column_mm)
 
     @property
     def _inner(self) -> tuple[int, int]:

@@ -29,11 +29,13 @@ class Blend:
         appearance: weight of the intensities' evidence beside both; 0: it is not asked.
         presence: a structure whose object score (a logit) is this or less is absent to the
             network; SAM 2's own threshold is 0.
+        side: mm that the frame's side measures, to tell large structures by.
     """
 
     weight: float = 0.0
     appearance: float = 0.0
     presence: float = 0.0
+    side: float = 0.0
 
     def __call__(
         self, prediction: Prediction, carried: Tensor | None, evidence: Tensor | None = None
@@ -55,7 +57,8 @@ class Blend:
         blended, agreement = torch.logit(mixed, eps=1e-6), overlap(found, carried)
         if evidence is None or not self.appearance:
             return blended, agreement
-        near, broad = within_reach(evidence, F.adaptive_avg_pool2d(mixed, evidence.shape[-1]))
+        count = evidence.shape[-1]
+        near, broad = within_reach(evidence, F.adaptive_avg_pool2d(mixed, count), self.side / count)
         said, wide = (
             F.interpolate(each[None].float(), size, mode="bilinear", align_corners=False)[0]
             for each in (near, broad)

@@ -142,7 +142,8 @@ class ScanRun:
     @property
     def _blend(self) -> Blend:
         settings = self._settings
-        return Blend(settings.carried, settings.appearance, settings.presence)
+        side = self._frames.letterbox.side
+        return Blend(settings.carried, settings.appearance, settings.presence, side)
 
     @property
     def _passes(self) -> int:
