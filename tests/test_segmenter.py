@@ -155,7 +155,9 @@ def test_every_metric_leads_to_a_result(metric, lpips_home):
     assert found.record["settings"]["metric"] == metric
 
 
-def test_the_record_says_how_it_came_about(segmenter):
+def test_the_record_says_how_it_came_about():
+    settings = Settings(search="pool", metric="ncc")  # by which augmented copies are the most alike
+    segmenter = Segmenter("mini", "cpu", settings, image_size=128)
     record = segmenter.segment(patient(2, SHORT).image, patient(1).labelled([5, 7])).record
     again = json.loads(json.dumps(record, allow_nan=False))
     assert again["checkpoint"] == {"name": "mini", "sha256": segmenter.checkpoint.sha256}
@@ -383,4 +385,4 @@ def test_a_structure_ends_where_it_ends():
         users = as_users_get_it.array == structure.value
         assert users[..., beyond].sum() < 0.01 * truth.sum()  # a tip of few pixels may be met
         assert (after & truth).sum() > 0.85 * (before & truth).sum()
-    assert cleared > 1000
+    assert cleared > 100
