@@ -83,7 +83,7 @@ def test_a_lobe_that_neither_mask_shows_is_found():
     found = Prediction(logits, torch.ones(1), torch.ones(1), torch.zeros(1, 4))
     for clear, lobe in ((1.8, True), (0.8, False)):
         evidence = torch.where(organ, clear, -clear)[None]
-        blend = Blend(0.5, 0.7, side=MM * SIDE)
+        blend = Blend(MM * SIDE, 0.5, 0.7)
         mixed, _ = blend(found, torch.sigmoid(logits), evidence)
         assert (mixed[0, 64, 76:90] > 0).all() == lobe
         assert not (mixed[0][~organ] > 0).any()
@@ -97,7 +97,9 @@ def test_a_mask_that_ends_within_its_organ_is_taken_on():
     found = Prediction(logits, torch.ones(1), torch.ones(1), torch.zeros(1, 4))
 
     def error(weight):
-        mixed, _ = Blend(0.5, weight)(found, torch.sigmoid(logits), looks.evidence(scan()))
+        mixed, _ = Blend(MM * SIDE, 0.5, weight)(
+            found, torch.sigmoid(logits), looks.evidence(scan())
+        )
         return float(((mixed[0] > 0) != (ORGAN > 0)).sum())
 
     assert error(0.7) < 0.7 * error(0.0)

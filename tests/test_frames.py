@@ -71,6 +71,7 @@ def test_one_labelled_pixel_never_vanishes(rows, columns, row_mm, data):
 
 def test_large_masks_keep_their_area():
     box = Letterbox(100, 100, 1.0, 1.0, 50)
+    assert box.side == 100 and Letterbox(100, 90, 1.0, 1.5, 50).side == 135
     mask = torch.zeros(1, 100, 100)
     mask[:, 20:60, 30:70] = 1
     assert int(box.fit_mask(mask).sum()) == 20 * 20

@@ -63,7 +63,7 @@ def test_a_higher_presence_demands_more():
 def test_network_and_registered_masks_are_weighed(weight, labels):
     logits = torch.tensor([[[4.0, -0.5, ABSENT]]])
     found = Prediction(logits, torch.ones(1), torch.ones(1), torch.zeros(1, 4))
-    mixed, _ = Blend(weight)(found, torch.tensor([[[0.4, 1.0, 1.0]]]))
+    mixed, _ = Blend(100, weight)(found, torch.tensor([[[0.4, 1.0, 1.0]]]))
     assert fuse(mixed, STRUCTURES[:1])[0].tolist() == [[2 * label for label in labels]]
 
 

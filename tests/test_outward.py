@@ -13,7 +13,7 @@ from tests.cohort import MIDDLE, patient
 
 SIZE = 128
 AXIS = (torch.arange(SIZE) + 0.5) / SIZE
-BLEND = Blend(0.5, 0.7)
+BLEND = Blend(100, 0.5, 0.7)
 STEP = 4.0
 
 

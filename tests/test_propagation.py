@@ -33,7 +33,7 @@ def case_of(segmenter, prepared, images, budget=ROOMY, known=None):
     engine = segmenter._engine
     queries = EncodedFrames(engine, images, budget, Stopwatch())
     prompter = prepared.prompter(engine, queries, Stopwatch())
-    return Case(engine, queries, prompter, Blend(), known or {})
+    return Case(engine, queries, prompter, Blend(100), known or {})
 
 
 def run(case, strategy):

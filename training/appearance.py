@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.anatomy import MATERIALS
-from training.rng import Draw, constant
+from training.constants import constant
+from training.rng import Draw
 from training.shapes import AIR, FAT, FIRST_ORGAN, LABELS, MUSCLE
 
 MEAN = (0.485, 0.456, 0.406)

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import get_1d_sine_pe
 
-from training.rng import constant
+from training.constants import constant
 
 
 @dataclass

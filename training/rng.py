@@ -2,7 +2,6 @@
 
 import math
 import random
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -40,12 +39,6 @@ class Draw:
     def choice(self, weights: Tensor, count: int) -> Tensor:
         """Draws ``count`` indices per row of ``weights`` (rows, n), with replacement."""
         return torch.multinomial(weights, count, replacement=True, generator=self.generator)
-
-
-@lru_cache
-def constant(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Fixed numbers on a device, sent there once: a copy from the host makes a card wait."""
-    return torch.tensor(values, device=device)
 
 
 def step_seed(seed: int, step: int) -> int:

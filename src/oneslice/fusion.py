@@ -25,17 +25,17 @@ class Blend:
     """Makes one mask of the network's, the registered one, and what intensities say.
 
     Args:
+        side: mm that the frame's side measures, to tell large structures by.
         weight: 0 to 1, of the registered masks; SAM 2's probabilities have the rest.
         appearance: weight of the intensities' evidence beside both; 0: it is not asked.
         presence: a structure whose object score (a logit) is this or less is absent to the
             network; SAM 2's own threshold is 0.
-        side: mm that the frame's side measures, to tell large structures by.
     """
 
+    side: float
     weight: float = 0.0
     appearance: float = 0.0
     presence: float = 0.0
-    side: float = 0.0
 
     def __call__(
         self, prediction: Prediction, carried: Tensor | None, evidence: Tensor | None = None

@@ -143,7 +143,7 @@ class ScanRun:
     def _blend(self) -> Blend:
         settings = self._settings
         side = self._frames.letterbox.side
-        return Blend(settings.carried, settings.appearance, settings.presence, side)
+        return Blend(side, settings.carried, settings.appearance, settings.presence)
 
     @property
     def _passes(self) -> int:

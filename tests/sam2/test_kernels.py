@@ -50,6 +50,14 @@ def test_attention_equals_pytorchs(queries):
     assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+def test_attention_off_the_processor_has_the_same_shape():
+    """Where there is no card, its way can at least be gone without numbers."""
+    query, key, value = (
+        torch.empty(3, *shape, device="meta") for shape in ((5, 8), (7, 8), (7, 4))
+    )
+    assert kernels.attend(query, key, value, 0.3).shape == (3, 5, 4)
+
+
 def test_attention_leaves_the_precision_as_it_was():
     before = torch.backends.mkldnn.matmul.fp32_precision
     kernels.attend(noise(1, 8, 16), noise(1, 8, 16), noise(1, 8, 16), 0.25)
