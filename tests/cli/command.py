@@ -31,3 +31,26 @@ def oneslice(*arguments) -> Outcome:
         except SystemExit as stop:
             code = int(stop.code or 0)
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def segment(*scans, support="scans/p0.nii.gz", labels="labels.seg.nrrd", out="out", more=()):
+    quick = () if "--search" in more else ("--search", "pool")
+    quick += () if "--augmentations" in more else ("--augmentations", "2")
+    options = ("--support", support, "--labels", labels, "-o", out, "--device", "cpu", *quick)
+    return oneslice("segment", *scans, *options, *more)
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def refusal(done, study, *parts):
+    """The one line on stderr of a command that wrote and printed nothing."""
+    assert done.code == 2, done
+    assert done.out == "" and not (study / "out").exists()
+    *notice, line = done.err.strip().splitlines()
+    assert line.startswith("oneslice: ") and "Traceback" not in done.err
+    assert not any(other.startswith("oneslice:") for other in notice)
+    for part in parts:
+        assert part in line
+    return line

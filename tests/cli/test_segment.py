@@ -1,71 +1,20 @@
-"""``oneslice segment`` on files: what it writes, what it says, and what it refuses."""
+"""``oneslice segment`` on files: what it writes and what it says."""
 
 import json
-import os
 import shutil
 
 import nibabel
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from oneslice.formats import read_label_map, read_volume, write_label_map, write_volume
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Volume
-from tests.cli.command import oneslice
+from tests.cli.command import files, oneslice, refusal, segment
+from tests.cli.conftest import LABELLED
 from tests.cohort import SHORT, STRUCTURES, patient
 from tests.formats.dicom_series import write_series
-
-LABELLED = 2
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path, monkeypatch):
-    monkeypatch.setenv("ONESLICE_CONFIG_DIR", str(tmp_path / "settings"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def written(tmp_path_factory):
-    """Three patients, and the labels of one slice of the first with and without names."""
-    folder = tmp_path_factory.mktemp("study")
-    for number in range(3):
-        write_volume(patient(number, SHORT).image, folder / f"scans/p{number}.nii.gz")
-    labels = patient(0, SHORT).labelled([LABELLED]).labels
-    write_label_map(labels, folder / "labels.seg.nrrd")
-    write_label_map(labels, folder / "labels.nii.gz")
-    return folder
-
-
-@pytest.fixture
-def study(written, tmp_path):
-    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
-    return tmp_path
-
-
-def segment(*scans, support="scans/p0.nii.gz", labels="labels.seg.nrrd", out="out", more=()):
-    quick = () if "--search" in more else ("--search", "pool")
-    quick += () if "--augmentations" in more else ("--augmentations", "2")
-    options = ("--support", support, "--labels", labels, "-o", out, "--device", "cpu", *quick)
-    return oneslice("segment", *scans, *options, *more)
-
-
-def files(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-
-
-def refusal(done, study, *parts):
-    """The one line on stderr of a command that wrote and printed nothing."""
-    assert done.code == 2, done
-    assert done.out == "" and not (study / "out").exists()
-    *notice, line = done.err.strip().splitlines()
-    assert line.startswith("oneslice: ") and "Traceback" not in done.err
-    assert not any(other.startswith("oneslice:") for other in notice)
-    for part in parts:
-        assert part in line
-    return line
 
 
 def test_registration_is_the_default(study):
@@ -254,158 +203,6 @@ def test_an_axis_of_one_s_own(study):
     assert done.code == 0
     assert json.loads((study / "out/p0.json").read_text())["slice_axis"] == 0
     assert np.array_equal(read_label_map(study / "out/p0.nii.gz").array[40], labels[40])
-
-
-def bad_scan(study, kind):
-    path, image = study / "bad.nii.gz", patient(1, SHORT).image
-    array = image.array.copy()
-    if kind == "empty":
-        path.write_bytes(b"")
-    elif kind == "cut":
-        path.write_bytes((study / "scans/p1.nii.gz").read_bytes()[:20000])
-    elif kind == "text":
-        path.write_text("a list of patients")
-    elif kind == "colour":
-        colour = np.zeros(SHORT, [(channel, np.uint8) for channel in "RGB"])
-        nibabel.save(nibabel.Nifti1Image(colour, np.eye(4)), path)
-    elif kind == "5D":
-        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2, 2)), np.eye(4)), path)
-    else:
-        array[3, 3, 1] = {"nan": np.nan, "inf": np.inf, "constant": 0}[kind]
-        array = array * (kind != "constant")
-        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
-    return path.name
-
-
-@pytest.mark.parametrize(
-    ("kind", "part"),
-    [
-        ("empty", "is empty"),
-        ("cut", "cut short or damaged"),
-        ("text", "not a NIfTI image"),
-        ("nan", "NaN"),
-        ("inf", "infinite"),
-        ("constant", "same value"),
-        ("colour", "3 values per voxel"),
-        ("5D", "5 dimensions"),
-    ],
-)
-def test_scans_that_cannot_be_used(study, kind, part):
-    refusal(segment(bad_scan(study, kind)), study, "bad", part)
-    refusal(segment("scans/p1.nii.gz", support="bad.nii.gz"), study, "bad", part)
-
-
-def test_labels_on_another_grid(study):
-    labels = patient(0).support.labels
-    write_label_map(labels, study / "other.nii.gz")
-    refusal(segment("scans", labels="other.nii.gz"), study, "other", "grid")
-
-
-def test_labels_without_a_label(study):
-    grid = patient(0, SHORT).image.geometry
-    write_label_map(LabelMap(np.zeros(SHORT, np.uint8), grid), study / "none.nii.gz")
-    refusal(segment("scans", labels="none.nii.gz"), study, "no slice is labelled")
-
-
-def test_an_image_given_as_labels(study):
-    refusal(segment("scans", labels="scans/p1.nii.gz"), study, "is this the label map?")
-
-
-def test_a_label_without_a_name(study):
-    done = segment("scans", labels="labels.nii.gz", more=("--names", "liver=1"))
-    refusal(done, study, "no name for label 2, 3", "--names")
-
-
-@pytest.mark.parametrize(
-    ("more", "part"),
-    [
-        (("--strategy", "both"), "pairwise, sequence"),
-        (("--metric", "psnr"), "lpips, encoder, ssim, ncc"),
-        (("--device", "tpu"), "auto, cpu, cuda, mps"),
-        (("--format", "jpg"), "nifti, nrrd, seg.nrrd, mha"),
-        (("--modality", "pet"), "ct, mr, other"),
-        (("--window", "narrow"), "LOW,HIGH"),
-        (("--window", "9,1"), "LOW,HIGH"),
-        (("--augmentations", "many"), "2x"),
-        (("--names", "liver"), "liver=1,spleen=4"),
-        (("--min-fragment", "2"), "from 0 to 1"),
-        (("--memory", "0"), "1 MiB"),
-        (("--image-size", "100"), "32"),
-        (("--support", "scans/p1.nii.gz"), "in pairs"),
-        (("--metric", "lpips", "--offline"), "AlexNet"),
-        (("--model", "sam9"), "sam9"),
-        (("--model", "sam2.1-large", "--offline"), "oneslice models download sam2.1-large"),
-        (("--device", "cuda"), "--device cpu"),
-    ],
-)
-def test_options_that_cannot_be_used(study, more, part):
-    if more == ("--device", "cuda") and torch.cuda.is_available():
-        pytest.skip("there is one")
-    refusal(segment("scans/p1.nii.gz", more=more), study, part)
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut short"])
-def test_a_corrupt_checkpoint(study, content):
-    (study / "model.pt").write_bytes(content)
-    refusal(segment("scans/p1.nii.gz", more=("--model", "model.pt")), study, "model.pt")
-
-
-def test_a_scan_that_is_not_there(study):
-    refusal(segment("scans/p1.nii.gz", "scans/p9.nii.gz"), study, "scans/p9.nii.gz", "no such")
-    (study / "void").mkdir()
-    refusal(segment("void"), study, "void", "no scan found")
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="drops the rights of root")
-def test_a_folder_without_permission(study):
-    segment("scans/p1.nii.gz", out="warm")  # everything is imported before the rights are dropped
-    for parent in (study, *study.parents[:3]):
-        parent.chmod(0o755)
-    (study / "scans").chmod(0)
-    shutil.copy(study / "warm/p1.nii.gz", study / "copy.nii.gz")
-    write_volume(patient(0, SHORT).image, study / "p0.nii.gz")
-    os.seteuid(65534)
-    try:
-        done = segment("scans", support="p0.nii.gz")
-        unwritable = segment("p0.nii.gz", support="p0.nii.gz")
-    finally:
-        os.seteuid(0)
-        (study / "scans").chmod(0o755)
-    refusal(done, study, "scans", "Permission denied")
-    refusal(unwritable, study, "out", "Permission denied")
-
-
-def test_outputs_are_not_replaced_unasked(study):
-    (study / "done").mkdir()
-    (study / "done/p1.nii.gz").write_text("mine")
-    refusal(segment("scans/p1.nii.gz", out="done"), study, "exists already", "--overwrite")
-    assert files(study / "done") == ["p1.nii.gz"]
-
-
-@pytest.mark.parametrize("out", ["scans", "scans/p1.seg.nrrd", "scans/p0.nii.gz", "labels.mha"])
-def test_inputs_are_never_replaced(study, out):
-    before = {path: (study / path).read_bytes() for path in files(study)}
-    done = segment("scans/p1.nii.gz", out=out, more=("--overwrite",))
-    refusal(done, study, "under the same name", "-o")
-    assert {path: (study / path).read_bytes() for path in files(study)} == before
-
-
-@pytest.mark.parametrize(
-    ("out", "part"), [("out.png", "cannot write"), ("out.mhd", "cannot write")]
-)
-def test_kinds_of_files_that_are_not_written(study, out, part):
-    refusal(segment("scans/p1.nii.gz", out=out), study, out, part)
-
-
-def test_several_scans_for_one_file(study):
-    refusal(segment("scans", out="out.nii.gz"), study, "one file for 3 scans")
-
-
-def test_a_file_where_the_folder_should_be(study):
-    (study / "taken").write_text("mine")
-    done = segment("scans/p1.nii.gz", out="taken")
-    assert done.code == 2 and "cannot be written" in done.err
-    assert (study / "taken").read_text() == "mine"
 
 
 def test_the_modality_scales_scans_and_supports(study):
