@@ -3,108 +3,84 @@
 import torch
 
 from oneslice import Segmenter
+from oneslice.camera import Camera
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.fusion import Blend, overlap
 from oneslice.outward import Outward, _nearest
 from oneslice.registration import LOST
-from oneslice.sam2.state import ABSENT
 from tests.cohort import MIDDLE, patient
-
-SIZE = 128
-AXIS = (torch.arange(SIZE) + 0.5) / SIZE
-BLEND = Blend(100, 0.5, 0.7)
-STEP = 4.0
+from tests.phantoms import SIZE, disc, frames, moving, picture
 
 
-def disc(x, y, radius):
-    """(S, S), 1 inside."""
-    return (((AXIS - x) ** 2 + (AXIS[:, None] - y) ** 2) < radius**2).float()
+def outward(segmenter, images, given, side=SIZE):
+    camera, clock = Camera(frames(images), side), Stopwatch()
+    seen = {index: camera.aim(index, masks) for index, masks in given.items()}
+    queries = EncodedFrames(segmenter._engine, camera, 2**30, clock)
+    return Outward(segmenter._engine, camera, queries, seen, Blend(side, 0.5, 0.7), clock)
 
 
-def picture(*discs):
-    """A body (1, S, S) with bright discs in it, and some texture."""
-    body = 0.3 * disc(0.5, 0.5, 0.46) + 0.04 * torch.sin(AXIS * 60) * torch.cos(AXIS[:, None] * 45)
-    for number, inside in enumerate(discs):
-        body = torch.where(inside > 0, 0.6 + 0.3 * number, body)
-    noise = torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    return (body + 0.02 * noise).clamp(0, 1)[None]
-
-
-def outward(segmenter, images, given, ends=False):
-    engine, clock = segmenter._engine, Stopwatch()
-    queries = EncodedFrames(engine, images, 2**30, clock)
-    return Outward(engine, queries, given, BLEND, STEP, ends, clock)
-
-
-def found(segmenter, images, given, ends=False):
-    """What is found, by slice."""
-    results = outward(segmenter, images, given, ends).segment(lambda: None)
-    return {result.index: result for result in results}
-
-
-def moving(slices):
-    """A disc that goes a third of its width on from slice to slice: images and masks."""
-    masks = [disc(0.3 + 0.045 * n, 0.4 + 0.02 * n, 0.07) for n in range(slices)]
-    return [picture(mask) for mask in masks], masks
+def found(segmenter, images, given, ends=False, ticks=None):
+    """The trail, and the masks (S, S) found on each slice, by structure."""
+    trail = outward(segmenter, images, given).follow(ends, lambda: ticks and ticks.append(1))
+    return trail, [{k: m > 0 for k, m in trail.take(n).items()} for n in range(len(images))]
 
 
 def test_a_structure_is_followed_farther_than_the_labelled_slice_could_be_registered(segmenter):
     images, masks = moving(9)
-    results = found(segmenter, images, {0: masks[0][None]})
-    assert sorted(results) == list(range(1, 9))
-    for index, result in results.items():
-        mask = (result.logits > 0).float()
-        assert overlap(mask, masks[index][None]) > 0.75
-        assert result.match.chosen.tolist() == [0]
+    trail, slices = found(segmenter, images, {0: masks[0][None]})
+    assert not slices[0] and trail.anchors[:, 0].tolist() == [0] * 9
+    for index in range(1, 9):
+        assert overlap(slices[index][0][None].float(), masks[index][None]) > 0.75
 
 
 def test_both_ways_from_the_nearest_labelled_slice(segmenter):
     images, masks = moving(7)
-    results = found(segmenter, images, {2: masks[2][None], 6: masks[6][None]})
-    assert sorted(results) == [0, 1, 3, 4, 5]
-    chosen = {index: int(result.match.chosen) for index, result in results.items()}
-    assert chosen == {0: 2, 1: 2, 3: 2, 4: 2, 5: 6}
-    for index, result in results.items():
-        assert overlap((result.logits > 0).float(), masks[index][None]) > 0.8
+    trail, slices = found(segmenter, images, {2: masks[2][None], 6: masks[6][None]})
+    assert trail.anchors[:, 0].tolist() == [2, 2, 2, 2, 2, 6, 6]
+    assert [bool(each) for each in slices] == [True, True, False, True, True, True, False]
+    for index in (0, 1, 3, 4, 5):
+        assert overlap(slices[index][0][None].float(), masks[index][None]) > 0.8
 
 
 def test_each_structure_has_labelled_slices_of_its_own(segmenter):
     one, two = disc(0.3, 0.5, 0.1), disc(0.7, 0.5, 0.12)
     images, none = [picture(one, two)] * 5, torch.zeros(SIZE, SIZE)
     given = {1: torch.stack([one, none]), 3: torch.stack([none, two])}
-    results = found(segmenter, images, given)
-    assert sorted(results) == [0, 1, 2, 3, 4]
-    assert (results[1].logits[0] == ABSENT).all() and (results[3].logits[1] == ABSENT).all()
-    for index, result in results.items():
-        assert result.match.chosen.tolist() == [1, 3]
-        if index != 1:
-            assert overlap((result.logits[:1] > 0).float(), one[None]) > 0.9
-        if index != 3:
-            assert overlap((result.logits[1:] > 0).float(), two[None]) > 0.9
+    trail, slices = found(segmenter, images, given)
+    assert (trail.anchors == torch.tensor([1, 3])).all()
+    assert set(slices[1]) == {1} and set(slices[3]) == {0}
+    for masks in slices:
+        for structure, mask in masks.items():
+            assert overlap(mask[None].float(), (one, two)[structure][None]) > 0.9
 
 
 def test_where_a_structure_ends_it_no_longer_resembles_the_labelled_one(segmenter):
     mask = disc(0.4, 0.5, 0.1)
     images = [picture(mask)] * 3 + [picture()] * 8
-    everything = found(segmenter, images, {0: mask[None]})
-    there, gone = [everything[n] for n in (1, 2)], [everything[n] for n in range(3, 11)]
-    assert min(r.agreement for r in there) > max(r.agreement for r in gone)
-    assert max(r.match.distance for r in there) < min(r.match.distance for r in gone)
-    followed = found(segmenter, images, {0: mask[None]}, ends=True)
-    assert sorted(followed) == sorted(everything)
-    assert all(torch.equal(followed[n].logits, everything[n].logits) for n in (1, 2))
-    assert all((followed[n].logits == ABSENT).all() for n in range(3, 11))
-    tried = [n for n in range(3, 11) if followed[n].match.distance < LOST]
-    assert tried and len(tried) < len(gone)
+    everywhere, masks = found(segmenter, images, {0: mask[None]})
+    assert everywhere.agreement[1:3].min() > everywhere.agreement[3:].max()
+    assert everywhere.cost[1:3].max() < everywhere.cost[3:].min()
+    trail, there = found(segmenter, images, {0: mask[None]}, ends=True)
+    assert all(torch.equal(there[n][0], masks[n][0]) for n in (1, 2)) and not any(there[3:])
+    assert trail.odds[1:3].min() > 0 > trail.odds[3:][trail.cost[3:] < LOST].max()
+    tried = int((trail.cost[3:] < LOST).sum())
+    assert 0 < tried < 8
 
 
 def test_every_slice_is_counted_and_nothing_is_kept(segmenter):
     images, masks = moving(4)
     walk, ticks = outward(segmenter, images, {1: masks[1][None]}), []
-    results = list(walk.segment(lambda: ticks.append(1)))
-    assert len(ticks) == 3 and [r.index for r in results] == [0, 2, 3]
-    assert not any(walk._crops) and set(walk._described) <= {0, 1}
+    trail = walk.follow(False, lambda: ticks.append(1))
+    assert len(ticks) == 4 and set(walk._described) <= {0, 1}
+    assert trail.take(0) and not trail.take(0)
+
+
+def test_what_outgrows_the_camera_is_given_up(segmenter):
+    masks = [disc(0.5, 0.5, 0.06 + 0.03 * n) for n in range(6)]
+    images, given = [picture(mask) for mask in masks], {0: masks[0][None]}
+    assert outward(segmenter, images, given, side=40).follow(False, lambda: None) is None
+    assert outward(segmenter, images, given).follow(False, lambda: None) is not None
 
 
 def test_the_nearest_labelled_slice_of_each_structure():

@@ -73,7 +73,7 @@ def test_a_followed_structure_ends_where_it_is_no_longer_found_nor_expected():
 def test_nothing_is_expected_of_a_structure_that_is_much_longer_than_wide():
     same = np.full(40, 0.8)
     odds = evidence_followed(same, same, 0.5 * np.arange(1, 41))
-    assert (np.diff(odds)[:7] < 0).all() and np.allclose(np.diff(odds)[7:], 0)
+    assert (np.diff(odds)[:3] < 0).all() and np.allclose(np.diff(odds)[3:], 0)
 
 
 @given(st.lists(st.floats(-5, 5), max_size=8))

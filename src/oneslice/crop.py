@@ -17,26 +17,27 @@ class Crop:
     """What is kept of the logits of one structure on one slice.
 
     Args:
-        values: (h, w) in half precision.
+        values: in half precision.
         corner: row and column of the first of them.
-        size: S, the side of the slice.
+        shape: of the whole, rows and columns.
     """
 
     values: Tensor
     corner: tuple[int, int]
-    size: int
+    shape: tuple[int, int]
 
     @classmethod
     def of(cls, logits: Tensor, floor: float = 0.0) -> Crop:
-        """Of logits (S, S), those above ``floor``."""
+        """Of logits (h, w), those above ``floor``."""
         rows, columns = (_extent((logits > floor).any(axis)) for axis in (1, 0))
         values = logits[rows, columns].half()
-        return cls(values, (rows.start, columns.start), logits.shape[-1])
+        return cls(values, (rows.start, columns.start), (logits.shape[0], logits.shape[1]))
 
     def restore(self) -> Tensor:
-        """(S, S), as if the structure were absent outside of what was kept."""
+        """(h, w), as if the structure were absent outside of what was kept."""
         (row, column), (height, width) = self.corner, self.values.shape
-        beside = (column, self.size - column - width, row, self.size - row - height)
+        rows, columns = self.shape
+        beside = (column, columns - column - width, row, rows - row - height)
         return F.pad(self.values.float(), beside, value=ABSENT)
 
 

@@ -172,16 +172,18 @@ class Frames:
     def __init__(self, volume: Volume, view: SliceView, window: Window, size: int) -> None:
         self._slices = view.to_slices(volume.array)
         self._window = window
-        slice_mm, row_mm, column_mm = view.spacing(volume.geometry)
+        self.slice_mm, row_mm, column_mm = view.spacing(volume.geometry)
         _, rows, columns = self._slices.shape
         self.slice_shape = (rows, columns)
         self.letterbox = Letterbox(rows, columns, row_mm, column_mm, size)
-        self.step = slice_mm * self.letterbox.scale  # from slice to slice, in pixels
 
     def __len__(self) -> int:
         return len(self._slices)
 
     def __getitem__(self, index: int) -> Tensor:
         """The frame of one slice."""
-        image = torch.from_numpy(self._window.apply(self._slices[index]))
-        return self.letterbox.fit(image[None])
+        return self.letterbox.fit(self.slice(index)[None])
+
+    def slice(self, index: int) -> Tensor:
+        """One slice (rows, columns) in [0, 1]."""
+        return torch.from_numpy(self._window.apply(self._slices[index]))

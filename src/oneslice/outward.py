@@ -8,33 +8,27 @@ drifting, and where they no longer resemble each other, the structure has ended.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from oneslice.appearance import SIDE, Appearance
+from oneslice.camera import Camera
 from oneslice.clock import Stopwatch
-from oneslice.crop import Crop
 from oneslice.encoded import EncodedFrames
 from oneslice.fusion import Blend, overlap
-from oneslice.geometry import Array
 from oneslice.ordering import SHARPNESS
-from oneslice.presence import evidence_followed, reach
-from oneslice.prompting import Match
-from oneslice.propagation import SlicePrediction
 from oneslice.quality import confidence
-from oneslice.registration import LOST, Described, refine, register
+from oneslice.registration import Described, refine, register
 from oneslice.sam2.engine import Engine
-from oneslice.sam2.state import ABSENT, Memory, Remembered
+from oneslice.sam2.state import Memory, Remembered
+from oneslice.trail import Step, Trail
 from oneslice.transform import warp
 from oneslice.voting import vote
 
 _FAR = 0.02  # what the labelled slice costs more than the one before
-_GIVE_UP = 15.0  # evidence (log odds) against a structure, beyond which it is not followed
 _SMALLEST = 4  # pixels of a mask that can be followed
 
 
@@ -43,55 +37,60 @@ class Outward:
 
     Args:
         engine: the SAM 2 engine.
-        queries: the N slices.
-        given: masks (K, S, S), 0 or 1, of those that are labelled. What is on none of them is not
-            found anywhere.
+        camera: shows the N slices; it goes along with what is followed.
+        queries: what it shows.
+        given: masks (K, S, S), 0 or 1, of slices that are labelled, as the camera shows them. Each
+            structure is on one at least.
         blend: how the network's masks and the registered ones become one.
-        step: from slice to slice, in pixels of the frames.
-        ends: whether structures end where they no longer resemble what was labelled.
         clock: adds up the seconds of each stage.
     """
 
     def __init__(
         self,
         engine: Engine,
+        camera: Camera,
         queries: EncodedFrames,
         given: Mapping[int, Tensor],
         blend: Blend,
-        step: float,
-        ends: bool,
         clock: Stopwatch,
     ) -> None:
-        self._engine, self._queries, self._given = engine, queries, given
-        self._blend, self._ends, self._clock = blend, ends, clock
+        self._engine, self._camera, self._queries = engine, camera, queries
+        self._given, self._blend, self._clock = given, blend, clock
         areas = {index: masks.float().sum((1, 2)) for index, masks in given.items()}
         self._anchors = _nearest({index: area > 0 for index, area in areas.items()}, len(queries))
-        self._radii = (torch.stack([*areas.values()]).amax(0) / torch.pi).sqrt() / step  # slices
+        radii = (torch.stack([*areas.values()]).amax(0) / torch.pi).sqrt()  # pixels
+        self._trail = Trail(self._anchors, radii / camera.step)
         self._appearance = Appearance(self._anchors.shape[1])
         self._described: dict[int, Described] = {}
         self._memories: dict[tuple[int, int], Memory] = {}  # of labelled slices and structures
-        self._crops: list[dict[int, Crop]] = [{} for _ in self._anchors[0]]  # of each structure
-        self._certainty = torch.ones(self._anchors.shape)
-        self._seen = torch.zeros(self._anchors.shape)  # probability times predicted IoU
-        self._agreement = torch.zeros(self._anchors.shape)
-        self._costs = torch.full(self._anchors.shape, LOST)
 
-    def segment(self, tick: Callable[[], None]) -> Iterator[SlicePrediction]:
-        """Each slice on which some structure is not given; all are ticked before the first."""
+    def follow(self, ends: bool, tick: Callable[[], None]) -> Trail | None:
+        """Go through all slices.
+
+        Args:
+            ends: whether structures end where they no longer resemble what was labelled.
+            tick: called for each slice.
+
+        Returns:
+            What was found; None if it outgrows what the camera shows.
+        """
         for index, masks in self._given.items():
             small = F.adaptive_avg_pool2d(masks.float(), SIDE)
             self._appearance.see(self._queries.image(index), small)
-        count, structures = self._anchors.shape
-        self._follow(range(count), tick)
-        self._follow(range(count - 1, -1, -1), lambda: None)
-        for structure in range(structures if self._ends else 0):
-            self._end(structure)
-        for index in range(count):
-            if (self._anchors[index] != index).any():
-                yield self._result(index)
+        count = len(self._anchors)
+        ways = (range(count), tick), (range(count - 1, -1, -1), lambda: None)
+        if not all(self._walk(order, ends, each) for order, each in ways):
+            return None
+        if ends:
+            self._trail.end()
+        return self._trail
 
-    def _follow(self, order: range, tick: Callable[[], None]) -> None:
-        """Go through the slices one way, and follow what was labelled before each on this way."""
+    def _walk(self, order: range, ends: bool, tick: Callable[[], None]) -> bool:
+        """Go through the slices one way, and follow what was labelled before each on this way.
+
+        Returns:
+            Whether all fits into what the camera shows.
+        """
         size = self._engine.image_size
         masks = torch.zeros(self._anchors.shape[1], size, size)
         for index in order:
@@ -99,49 +98,16 @@ class Outward:
             active = [k for k in (steps > 0).nonzero()[:, 0].tolist() if masks[k].any()]
             if active:
                 masks[active] = self._step(index, index - order.step, active, masks[active])
+                if masks[active].any() and self._camera.is_full(masks[active]):
+                    return False
             for structure in active:
-                if self._ends and self._is_over(index, structure):
+                if ends and self._trail.is_over(index, structure):
                     masks[structure] = 0
             for structure in (steps == 0).nonzero()[:, 0].tolist():
                 masks[structure] = self._given[index][structure]
             self._forget(index)
-            if (steps != 0).any():
-                tick()
-
-    def _is_over(self, index: int, structure: int) -> bool:
-        """Whether it is clear on this slice that a structure has ended before."""
-        way = next((way for way in self._ways(structure) if index in way), range(0))
-        total = self._evidence(structure, way).cumsum()
-        return bool(len(total)) and total.max(initial=0.0) - total[-1] > _GIVE_UP
-
-    def _end(self, structure: int) -> None:
-        """Let a structure end, both ways."""
-        for way in self._ways(structure):
-            odds = self._evidence(structure, way)
-            last = reach(odds)
-            for index, against in zip(way[last:], odds[last:], strict=False):
-                del self._crops[structure][index]
-                self._certainty[index, structure] = 1 / (1 + math.exp(against))
-
-    def _ways(self, structure: int) -> tuple[range, range]:
-        """The slices on both sides of all that are labelled, from there on."""
-        first, last = self._anchors[[0, -1], structure].tolist()
-        return range(first - 1, -1, -1), range(last + 1, len(self._anchors))
-
-    def _evidence(self, structure: int, way: range) -> Array:
-        """Log odds that a structure is on the slices of a way, as far as it was followed.
-
-        The standard is set by all slices on which it was.
-        """
-        known = list(self._crops[structure])
-        if not known:
-            return np.zeros(0)
-        agreement, seen = (a[known, structure] for a in (self._agreement, self._seen))
-        middle = self._anchors[[0, -1], structure].float().mean()
-        away = (torch.tensor(known) - middle).abs() / self._radii[structure]
-        odds = evidence_followed(agreement.numpy(), seen.numpy(), away.numpy())
-        found = dict(zip(known, odds, strict=True))
-        return np.array([found[index] for index in way if index in found])
+            tick()
+        return True
 
     def _step(self, index: int, before: int, active: list[int], masks: Tensor) -> Tensor:
         """Segment the active structures on a slice, from their masks on the one before it.
@@ -149,6 +115,7 @@ class Outward:
         Returns:
             Their masks (k, S, S); none where too little was found.
         """
+        self._camera.follow(index, before, masks)
         anchors = self._anchors[index, active].tolist()
         pairs = zip(anchors, active, strict=True)
         labelled = torch.stack([self._given[n][k] for n, k in pairs]).float()
@@ -168,12 +135,10 @@ class Outward:
         said = self._appearance.evidence(image)[active]
         logits, _ = self._blend(prediction, carried, said)
         found = (logits > 0).float()
-        self._certainty[index, active] = confidence(prediction, self._blend.presence).cpu()
-        self._seen[index, active] = (prediction.score.sigmoid() * prediction.iou).cpu()
-        self._agreement[index, active] = overlap(moved[len(active) :], found)
-        self._costs[index, active] = costs[1]
-        for n, structure in enumerate(active):
-            self._crops[structure][index] = Crop.of(logits[n])
+        seen = prediction.score.sigmoid() * prediction.iou
+        certainty = confidence(prediction, self._blend.presence)
+        agreement = overlap(moved[len(active) :], found)
+        self._trail.note(index, active, Step(logits, certainty, seen, agreement, costs[1]))
         return found * (found.sum((1, 2)) >= _SMALLEST)[:, None, None]
 
     def _register(
@@ -213,15 +178,6 @@ class Outward:
 
     def _remember(self, index: int, masks: Tensor) -> Memory:
         return self._engine.remember(self._queries.features([index] * len(masks)), masks)
-
-    def _result(self, index: int) -> SlicePrediction:
-        """What was found on a slice; it is let go."""
-        size, match = self._engine.image_size, Match(self._anchors[index], self._costs[index])
-        logits = torch.full((len(self._crops), size, size), ABSENT)
-        for structure, crops in enumerate(self._crops):
-            if crop := crops.pop(index, None):
-                logits[structure] = crop.restore()
-        return SlicePrediction(index, logits, self._certainty[index], match, self._agreement[index])
 
 
 def _nearest(shown: Mapping[int, Tensor], count: int) -> Tensor:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
+from oneslice.following import Follower
 from oneslice.frames import Frames, Window
 from oneslice.fusion import Blend, clear_absent, fuse, remove_fragments
 from oneslice.geometry import Array, SliceView
-from oneslice.outward import Outward
 from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
 from oneslice.presence import evidence, stretches, unless_beyond
@@ -36,9 +37,10 @@ class _Steps:
         self._step = 1 / passes
         progress(done, total)
 
-    def tick(self) -> None:
-        self._done += self._step
-        self._progress(round(self._done), self._total)
+    def tick(self, share: float = 1.0) -> None:
+        """A step, or a share of one, is done."""
+        self._done += share * self._step
+        self._progress(min(round(self._done), self._total), self._total)
 
     def finish(self) -> None:
         if round(self._done) < self._total:
@@ -55,7 +57,6 @@ class ScanRun:
         prepared: the supports, made ready.
         settings: how to segment.
         clock: adds up the seconds of each stage.
-        fill: whether what was not labelled on a labelled slice is segmented there too.
     """
 
     def __init__(
@@ -66,16 +67,13 @@ class ScanRun:
         prepared: PreparedSupports,
         settings: Settings,
         clock: Stopwatch,
-        fill: bool = False,
     ) -> None:
         self._engine, self._volume, self._view, self._prepared = engine, volume, view, prepared
-        self._settings, self._clock, self._fill = settings, clock, fill
+        self._settings, self._clock = settings, clock
         self._window = settings.window or Window.of(volume, settings.modality)
         self._frames = Frames(volume, view, self._window, engine.image_size)
         self._given = self._given_labels()
         self._queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
-        self._known = {index: self._masks(labels) for index, labels in self._given.items()}
-        self._shown = {n: masks.flatten(1).any(1) for n, masks in self._known.items()}
         self._from_itself = settings.follows_own and self._shows_all()
         self._labels = np.zeros((len(self._frames), *self._frames.slice_shape), np.uint16)
         self._second = np.zeros_like(self._labels)
@@ -101,7 +99,6 @@ class ScanRun:
 
     def segment(self, progress: Progress) -> tuple[Array, Array]:
         """Labels (I, J, K) on the scan's grid, and confidence (N, K) in the file's slice order."""
-        self._keep_given(self._labels)
         steps = _Steps(progress, 2 * len(self._frames), 2 * self._settled, self._passes)
         unknown = set(self._unknown)
         with self._clock.stage("propagation"):
@@ -111,6 +108,7 @@ class ScanRun:
                 steps.tick()
         steps.finish()
         labels = self._without_absent()
+        self._keep_given(labels)
         if self._settings.min_fragment:
             labels = remove_fragments(labels, self._settings.min_fragment)
         self._keep_given(labels)
@@ -119,25 +117,45 @@ class ScanRun:
     @property
     def _unknown(self) -> list[int]:
         """The slices of which something is to be found."""
-        if self._fill:
+        if self._from_itself:
             return list(range(len(self._frames)))
         return [index for index in range(len(self._frames)) if index not in self._given]
 
-    def _predictions(self, tick: Callable[[], None]) -> Iterator[SlicePrediction]:
-        """What is found, slice by slice; ``tick`` is called for each slice on the way there."""
+    def _predictions(self, tick: Callable[[float], None]) -> Iterator[SlicePrediction]:
+        """What is found, slice by slice; ``tick`` is told of each slice on the way there."""
         if self._from_itself:
-            return self._outward(self._known, self._settings.trim).segment(tick)
+            return self._follower.segment(self._given, self._settings.trim, tick)
         prompter = self._prepared.prompter(self._engine, self._queries, self._clock)
-        prompter.prepare(self._unknown, tick)
-        case = Case(self._engine, self._queries, prompter, self._blend, self._known)
-        first = propagate(case, self._settings.strategy)
+        prompter.prepare(self._unknown, lambda: tick(1))
+        known = {index: self._masks(labels) for index, labels in self._given.items()}
+        case = Case(self._engine, self._queries, prompter, self._blend, known)
+        restore = self._frames.letterbox.restore
+        first = (
+            replace(found, logits=restore(found.logits))
+            for found in propagate(case, self._settings.strategy)
+        )
         if self._passes == 1:
             return first
-        return second_pass(first, lambda given: self._outward(given).segment(tick), tick)
+        structures = self._prepared.structures
+        return second_pass(
+            first,
+            structures,
+            partial(self._follower.segment, ends=False, tick=tick),
+            lambda: tick(1),
+        )
 
-    def _outward(self, given: Mapping[int, Tensor], ends: bool = False) -> Outward:
-        step = self._frames.step
-        return Outward(self._engine, self._queries, given, self._blend, step, ends, self._clock)
+    @property
+    def _follower(self) -> Follower:
+        settings = self._settings
+        return Follower(
+            self._engine,
+            self._frames,
+            self._prepared.structures,
+            self._blend,
+            settings.looks_closer,
+            settings.feature_budget,
+            self._clock,
+        )
 
     @property
     def _blend(self) -> Blend:
@@ -152,14 +170,12 @@ class ScanRun:
     @property
     def _settled(self) -> int:
         """How many slices are not gone through."""
-        if not self._from_itself:
-            return len(self._given)
-        return sum(bool(shown.all()) for shown in self._shown.values())
+        return 0 if self._from_itself else len(self._given)
 
     def _shows_all(self) -> bool:
         """Whether the scan's own labelled slices show every structure."""
-        shown = list(self._shown.values())
-        return bool(shown) and bool(torch.stack(shown).any(0).all())
+        shown = {value for labels in self._given.values() for value in np.unique(labels).tolist()}
+        return all(structure.value in shown for structure in self._prepared.structures)
 
     def _without_absent(self) -> Array:
         """The labels without what lies beyond the ends of its structure."""
@@ -178,14 +194,25 @@ class ScanRun:
         return clear_absent(self._labels, self._second, present, self._prepared.structures)
 
     def _keep_given(self, labels: Array) -> None:
+        """Put the labels of labelled slices back.
+
+        A structure that goes on to both sides of one, but is not labelled on it, stays there:
+        it was labelled on others only.
+        """
+        shown = [set(np.unique(each).tolist()) for each in labels]
         for index, given in self._given.items():
-            labels[index] = np.where(given, given, labels[index]) if self._fill else given
+            shown[index] |= set(np.unique(given).tolist())
+        for index, given in self._given.items():
+            around = shown[max(index - 1, 0)] & shown[min(index + 1, len(labels) - 1)]
+            through = sorted(around - set(np.unique(given).tolist()))
+            other = np.where(np.isin(labels[index], through), labels[index], 0)
+            labels[index] = np.where(given, given, other)
 
     def _keep(self, result: SlicePrediction) -> None:
         index = result.index
         with self._clock.stage("fusion"):
-            restored = self._frames.letterbox.restore(result.logits)
-            self._labels[index], self._second[index] = fuse(restored, self._prepared.structures)
+            found = fuse(result.logits, self._prepared.structures)
+            self._labels[index], self._second[index] = found
             self._certainty[index] = result.certainty
             self._chosen[index], self._distance[index] = result.match.chosen, result.match.distance
             if result.agreement is not None:

@@ -7,7 +7,7 @@ as if they had been labelled; elsewhere the mean of both passes is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,14 +15,16 @@ import torch
 from torch import Tensor
 
 from oneslice.crop import Crop
+from oneslice.fusion import fuse
 from oneslice.geometry import Array
 from oneslice.presence import evidence
 from oneslice.propagation import SlicePrediction
+from oneslice.volume import Structure
 
 _TRUSTED = 1 / 3  # of the slices on which a structure was found
 _PLAUSIBLE = -4.0  # logits down to this can still become positive
 
-Follow = Callable[[Mapping[int, Tensor]], Iterator[SlicePrediction]]
+Follow = Callable[[Mapping[int, Array]], Iterator[SlicePrediction]]
 
 
 @dataclass(frozen=True)
@@ -40,39 +42,39 @@ class _Kept:
     def logits(self) -> Tensor:
         return torch.stack([crop.restore() for crop in self.crops])
 
-    def masks(self) -> Tensor:
-        """(K, S, S) of bool; each pixel is of the likeliest structure."""
-        logits = self.logits()
-        return (logits > 0) & (logits == logits.amax(0))
-
 
 def second_pass(
-    first: Iterable[SlicePrediction], follow: Follow, tick: Callable[[], None]
+    first: Iterable[SlicePrediction],
+    structures: Sequence[Structure],
+    follow: Follow,
+    tick: Callable[[], None],
 ) -> Iterator[SlicePrediction]:
     """The results of a first pass, bettered.
 
     Args:
         first: of a scan's slices, with agreement.
-        follow: segments the scan from masks (K, S, S) of some of its slices.
+        structures: the K structures.
+        follow: segments the scan from labels (rows, columns) of some of its slices.
         tick: called for each result of the first pass.
     """
-    kept = {}
+    kept, labels, found = {}, {}, []
     for result in first:
-        kept[result.index] = _Kept.of(result)
+        index = result.index
+        kept[index], (labels[index], _) = _Kept.of(result), fuse(result.logits, structures)
+        found.append([bool((labels[index] == s.value).any()) for s in structures])
         tick()
-    masks = {index: each.masks() for index, each in kept.items()}
-    found = torch.stack([each.flatten(1).any(1) for each in masks.values()]).numpy()
     agreement = np.array([each.result.agreement for each in kept.values()])
     cost = np.array([each.result.match.distance for each in kept.values()])
-    good = dict(zip(kept, torch.from_numpy(trusted(agreement, cost, found)), strict=True))
-    given = {n: masks[n] & which[:, None, None] for n, which in good.items() if which.any()}
-    del masks
+    good = dict(zip(kept, trusted(agreement, cost, np.array(found)), strict=True))
+    values = np.array([s.value for s in structures])
+    given = {n: labels[n] * np.isin(labels[n], values[good[n]]) for n in kept if good[n].any()}
+    del labels
     followed = follow(given) if given else iter(())
     for other in followed:
         if mine := kept.pop(other.index, None):
             logits = mine.logits()
             mixed = torch.logit((logits.sigmoid() + other.logits.sigmoid()) / 2, eps=1e-6)
-            keep = good[other.index][:, None, None]
+            keep = torch.from_numpy(good[other.index])[:, None, None]
             yield replace(mine.result, logits=torch.where(keep, logits, mixed))
     for rest in kept.values():
         yield replace(rest.result, logits=rest.logits())

@@ -134,11 +134,10 @@ class Segmenter:
         supports: tuple[Support, ...],
         progress: Progress,
         clock: Stopwatch,
-        fill: bool = False,
     ) -> Segmentation:
         with clock.stage("supports"):
             prepared = self._prepare(supports, volume.geometry.shape[view.axes[0]], clock)
-        run = ScanRun(self._engine, volume, view, prepared, self.settings, clock, fill)
+        run = ScanRun(self._engine, volume, view, prepared, self.settings, clock)
         labels, certainty = run.segment(progress)
         record = {"oneslice": oneslice.__version__} | self._environment() | run.record()
         return Segmentation(
@@ -162,7 +161,7 @@ class Segmenter:
             self._completed[support] = None
             if part:
                 step = _after(done, total, progress)
-                own = self._segment(part.image, part.view, (part,), step, Stopwatch(), fill=True)
+                own = self._segment(part.image, part.view, (part,), step, Stopwatch())
                 self._completed[support] = complete(part, own.labels)
                 done += 2 * support.slice_count
         return _after(done, total, progress)
