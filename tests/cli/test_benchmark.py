@@ -72,6 +72,17 @@ def test_annotation_efficiency_has_a_plot(pairs, tmp_path):
     assert dice["copy, same scan, 3 labelled"] > dice["copy, same scan, 1 labelled"]
 
 
+def test_within_each_scan(pairs, tmp_path):
+    rows = {}
+    for where in ([], ["--within"]):
+        out = tmp_path / f"out{len(where)}"
+        run(*("folder", "--data", pairs, "--shots", 1, "--method", "copy", "-o", out, *where))
+        rows[bool(where)] = json.loads((out / "summary.json").read_text())[0]["dice"]
+        title = (out / "table.md").read_text().splitlines()[0]
+        assert ("within each scan" in title) is bool(where)
+    assert rows[True] > rows[False]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -84,6 +95,7 @@ def test_annotation_efficiency_has_a_plot(pairs, tmp_path):
         (["cmr", "--parts", "2"], "--parts is for 'folder'"),
         (["chaos-mri"], "looked for"),
         (["folder", "--ablate", "shots", "--efficiency"], "--ablate chooses its own rows"),
+        (["folder", "--efficiency", "--within"], "leave --within out"),
     ],
 )
 def test_bad_options(pairs, tmp_path, arguments, message):

@@ -76,6 +76,12 @@ def benchmark(
         bool,
         typer.Option("--efficiency", help="Dice against 1, 2, 3, 5 and 8 labelled slices."),
     ] = False,
+    within: Annotated[
+        bool,
+        typer.Option(
+            "--within", help="Each scan is its own support: one scan, a few slices of it labelled."
+        ),
+    ] = False,
     model: Annotated[
         list[str] | None, typer.Option(help="A checkpoint; repeat with --ablate model.")
     ] = None,
@@ -112,10 +118,11 @@ def benchmark(
     names = _names(method)
     models = model or [_default_model(names)]
     options = _options(models[0], image_size, device, metric, strategy, search, offline, seed)
-    rows = _rows(names, options, shots, ablate, efficiency, models)
+    rows = _rows(names, options, shots, ablate, efficiency, within, models)
     run = Run(dataset, chosen, rows.variants, _extents(oracle), tolerance, limit, predictions)
     folder = RunFolder(output or Path("oneslice-benchmark") / dataset.name)
-    report = conduct_with_progress(_study(run, rows, target, shots, ablate, efficiency), folder)
+    study = _study(run, rows, target, shots, ablate, efficiency, within)
+    report = conduct_with_progress(study, folder)
     _print(report, as_json)
 
 
@@ -195,6 +202,7 @@ def _rows(
     shots: int,
     ablate: Ablation | None,
     efficiency: bool,
+    within: bool,
     models: list[str],
 ) -> Rows:
     from oneslice.evaluation import variants
@@ -204,10 +212,12 @@ def _rows(
     if ablate is not None:
         if names or efficiency:
             raise InputError("--ablate chooses its own rows: leave --method and --efficiency out")
-        return variants.ablation(maker, ablate, models, options, shots)
+        return variants.ablation(maker, ablate, models, options, shots, within)
     if efficiency:
+        if within:
+            raise InputError("--efficiency measures within scans too: leave --within out")
         return variants.efficiency(maker, names or [MethodName.ONESLICE], options)
-    return variants.methods(maker, names or list(MethodName), options, shots)
+    return variants.methods(maker, names or list(MethodName), options, shots, within)
 
 
 def _extents(oracle: bool | None) -> list[Extents]:
@@ -225,13 +235,15 @@ def _study(
     shots: int,
     ablate: Ablation | None,
     efficiency: bool,
+    within: bool,
 ) -> Study:
     from oneslice.evaluation.datasets import Benchmark
     from oneslice.evaluation.study import Study
 
     of = f", ablation of {ablate.value}" if ablate else ", labelled slices" if efficiency else ""
+    of += ", within each scan" if within else ""
     known = None if target is Target.FOLDER else Benchmark(target.value)
-    comparable = shots == 3 and not efficiency and ablate is None
+    comparable = shots == 3 and not (efficiency or within) and ablate is None
     return Study(f"{run.dataset.name}{of}", run, rows, known, comparable)
 
 

@@ -67,13 +67,24 @@ class Rows:
     notes: tuple[str, ...] = ()
 
 
-def methods(maker: MethodMaker, names: Sequence[MethodName], options: Options, shots: int) -> Rows:
+def methods(
+    maker: MethodMaker,
+    names: Sequence[MethodName],
+    options: Options,
+    shots: int,
+    within: bool = False,
+) -> Rows:
     """One row for each method."""
-    return Rows(tuple(Variant(n.value, maker.make(n, options), shots) for n in names))
+    return Rows(tuple(Variant(n.value, maker.make(n, options), shots, within) for n in names))
 
 
 def ablation(
-    maker: MethodMaker, what: Ablation, models: Sequence[str], options: Options, shots: int
+    maker: MethodMaker,
+    what: Ablation,
+    models: Sequence[str],
+    options: Options,
+    shots: int,
+    within: bool = False,
 ) -> Rows:
     """One row for each step, of ``oneslice`` where ``paper`` does not have the choice.
 
@@ -89,7 +100,7 @@ def ablation(
         except OfflineError as error:
             notes.append(f"{what.value} {x} was left out: {error}")
             continue
-        variants.append(Variant(f"{name.value}, {what.value} {x}", method, step_shots))
+        variants.append(Variant(f"{name.value}, {what.value} {x}", method, step_shots, within))
         places.append(Plotted(name.value, x))
     return Rows(tuple(variants), what.value, tuple(places), tuple(notes))
 

@@ -44,16 +44,7 @@ class DefaultPipeline(Method):
         self._support: Support | None = None  # the last one: what it was completed by is kept
 
     def segment(self, query: Stack, support: Stack, requests: Sequence[Request]) -> list[Array]:
-        """Segment all structures at once, so that they compete.
-
-        Within one scan, one at a time: each structure has labelled slices of its own, and slices
-        that are labelled are not segmented again.
-        """
-        if query.volume is support.volume:
-            return [mask for r in requests for mask in self._segment(query, support, [r])]
-        return self._segment(query, support, requests)
-
-    def _segment(self, query: Stack, support: Stack, requests: Sequence[Request]) -> list[Array]:
+        """Segment all structures at once, so that they compete."""
         labels = np.zeros(support.slices.shape, np.uint16)
         for request in requests:
             for z, mask in zip(request.labelled, request.masks, strict=True):
