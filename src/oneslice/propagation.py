@@ -40,7 +40,8 @@ class SlicePrediction:
 
     Args:
         index: of the slice.
-        logits: (K, h, w), the network's and the registered masks' together.
+        logits: (K, h, w), the network's and the registered masks' together, of the slice's frame;
+            of the slice itself, once it is restored or if it was followed.
         certainty: (K,) in [0, 1], how sure the network is.
         match: which supports spoke for the slice.
         agreement: (K,), 0 to 1, of masks that were come by in different ways; None without

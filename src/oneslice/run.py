@@ -199,14 +199,19 @@ class ScanRun:
         A structure that goes on to both sides of one, but is not labelled on it, stays there:
         it was labelled on others only.
         """
-        shown = [set(np.unique(each).tolist()) for each in labels]
+        through = {index: self._going_through(index, labels) for index in self._given}
         for index, given in self._given.items():
-            shown[index] |= set(np.unique(given).tolist())
-        for index, given in self._given.items():
-            around = shown[max(index - 1, 0)] & shown[min(index + 1, len(labels) - 1)]
-            through = sorted(around - set(np.unique(given).tolist()))
-            other = np.where(np.isin(labels[index], through), labels[index], 0)
+            other = np.where(np.isin(labels[index], through[index]), labels[index], 0)
             labels[index] = np.where(given, given, other)
+
+    def _going_through(self, index: int, labels: Array) -> list[int]:
+        """The structures on both sides of a labelled slice that it is not labelled with."""
+        before, after = (
+            np.union1d(labels[n], self._given.get(n, 0))
+            for n in (max(index - 1, 0), min(index + 1, len(labels) - 1))
+        )
+        around = np.intersect1d(before, after)
+        return np.setdiff1d(around, self._given[index]).tolist()
 
     def _keep(self, result: SlicePrediction) -> None:
         index = result.index

@@ -52,7 +52,8 @@ class Settings:
         outward: whether a scan whose own slices are labelled is followed from them, each slice from
             the one before; needs registration.
         closeup: whether only the part of the slices in which structures lie is looked at, if it is
-            a small one; needs registration.
+            a small one: that of each structure in the labelled scan, that of all in another; needs
+            registration.
         effort: how much is done for a result.
         metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.

@@ -89,8 +89,8 @@ def segment(
         bool,
         typer.Option(
             "--closeup/--no-closeup",
-            help="Where what is labelled fills a small part of the slices, look at that part of "
-            "other scans alone.",
+            help="Look at small parts of the slices alone: each small structure of the labelled "
+            "scan, and in other scans the part that shows all that is labelled.",
         ),
     ] = True,
     min_fragment: Annotated[
