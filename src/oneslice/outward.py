@@ -28,7 +28,7 @@ from oneslice.trail import Step, Trail
 from oneslice.transform import warp
 from oneslice.voting import vote
 
-_FAR = 0.02  # what the labelled slice costs more than the one before
+_FAR = 0.005  # what the labelled slice costs more than the one before
 _SMALLEST = 4  # pixels of a mask that can be followed
 
 
