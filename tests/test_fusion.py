@@ -67,6 +67,18 @@ def test_network_and_registered_masks_are_weighed(weight, labels):
     assert fuse(mixed, STRUCTURES[:1])[0].tolist() == [[2 * label for label in labels]]
 
 
+@pytest.mark.parametrize(
+    ("weight", "veto", "labels"),
+    [(0.0, False, [0, 0, 0]), (0.5, False, [0, 2, 2]), (0.5, True, [0, 0, 0])],
+)
+def test_what_the_network_calls_absent_is_where_registration_puts_it(weight, veto, labels):
+    found = Prediction(torch.full((1, 1, 3), ABSENT), torch.ones(1), -torch.ones(1), torch.ones(1))
+    blend = Blend(100, weight, veto=veto)
+    mixed, agreement = blend(found, torch.tensor([[[0.4, 0.6, 0.98]]]))
+    assert fuse(mixed, STRUCTURES[:1])[0].tolist() == [labels]
+    assert agreement is not None and agreement.item() == pytest.approx(0, abs=1e-6)
+
+
 def test_agreement_is_the_share_that_both_masks_have_in_common():
     a, b = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4)
     a[0, :2], b[0, :2] = 1, 1  # the same

@@ -50,6 +50,16 @@ def test_slices_are_measured_against_the_best_of_their_scan():
     assert np.array_equal(worse[:, 0] > 0, there)
 
 
+def test_the_best_slices_are_sought_where_the_structure_should_be():
+    """Something else fits better, on three slices that are not at the structure's height."""
+    agreement, cost = column([0.45] * 3 + [0.1] * 3), column([0.05] * 3 + [0.12] * 3)
+    nowhere = np.zeros_like(agreement, bool)
+    at_height = column([0, 0, 0, 1, 1, 1]).astype(bool)
+    assert (evidence(agreement, cost)[3:] < 0).all()
+    assert (evidence(agreement, cost, at_height)[3:] > 0).all()
+    assert np.array_equal(evidence(agreement, cost, nowhere), evidence(agreement, cost))
+
+
 def test_where_the_masks_agree_a_structure_is_there():
     agreement, cost = column([0.99, 0.7, 0.7, 0.3]), column([0.0, 0.3, 0.3, 0.3])
     assert (evidence(agreement, cost)[:, 0] > 0).tolist() == [True, True, True, False]

@@ -183,6 +183,24 @@ def test_neighbours_are_seen_as_they_were_segmented_alone(segmenter, prepared, f
         assert torch.allclose(found[t], prediction.logits, atol=1e-4)
 
 
+def test_the_agreement_is_the_mean_of_both_passes(segmenter, frames, monkeypatch):
+    engine, descriptor = segmenter._engine, make_descriptor(Settings().metric)
+    registered = prepare(engine, descriptor, [SUPPORT.support], Settings(), 1, Stopwatch())
+    case = case_of(segmenter, registered, frames[3:6])
+    case.prompter.prepare(range(3), lambda: None)
+    passes, segment = [[], [], []], case.segment
+
+    def watched(index, *arguments):
+        passes[index].append(segment(index, *arguments).agreement)
+        return segment(index, *arguments)
+
+    monkeypatch.setattr(case, "segment", watched)
+    for result in propagate(case, Strategy.NEIGHBOURS):
+        alone, beside = passes[result.index]
+        assert torch.allclose(result.agreement, (alone + beside) / 2)
+        assert not torch.allclose(alone, beside)
+
+
 def test_slices_whose_labels_are_given_are_seen_by_their_neighbours(segmenter, prepared, frames):
     plain = run(case_of(segmenter, prepared, frames), Strategy.NEIGHBOURS)
     known = {4: torch.ones(3, 128, 128)}

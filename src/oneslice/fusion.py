@@ -30,12 +30,15 @@ class Blend:
         appearance: weight of the intensities' evidence beside both; 0: it is not asked.
         presence: a structure whose object score (a logit) is this or less is absent to the
             network; SAM 2's own threshold is 0.
+        veto: whether that counts against the registered masks too. Without it they then speak
+            alone, if at all: the network may not know a structure in this scan's contrast.
     """
 
     side: float
     weight: float = 0.0
     appearance: float = 0.0
     presence: float = 0.0
+    veto: bool = True
 
     def __call__(
         self, prediction: Prediction, carried: Tensor | None, evidence: Tensor | None = None
@@ -53,7 +56,8 @@ class Blend:
         size = carried.shape[-2:]
         fine = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
         found = torch.sigmoid(fine)
-        mixed = (1 - self.weight) * found + self.weight * carried
+        weight = self._weights(prediction.score.cpu())[:, None, None]
+        mixed = (1 - weight) * found + weight * carried
         blended, agreement = torch.logit(mixed, eps=1e-6), overlap(found, carried)
         if evidence is None or not self.appearance:
             return blended, agreement
@@ -65,6 +69,11 @@ class Blend:
         )
         open_minded = torch.where(wide > 0.5, blended.clamp(min=_OPEN), blended)
         return open_minded + self.appearance * said, agreement
+
+    def _weights(self, score: Tensor) -> Tensor:
+        """(K,), of the registered masks, given object scores (K,)."""
+        alone = (score <= self.presence) & (not self.veto and self.weight > 0)
+        return torch.where(alone, 1.0, self.weight)
 
 
 def present_logits(prediction: Prediction, presence: float) -> Tensor:

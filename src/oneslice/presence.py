@@ -23,14 +23,16 @@ _BEYOND, _FAR = 2.0, 1.5  # cost of a radius beyond the expected height; radii t
 _FARTHEST = 2.0  # radii from which on distance says no more: long structures have no end in sight
 
 
-def evidence(agreement: Array, cost: Array) -> Array:
+def evidence(agreement: Array, cost: Array, among: Array | None = None) -> Array:
     """Log odds (N, K) that a structure is on a slice.
 
     Args:
         agreement: (N, K) of the network with the registered masks, 0 to 1.
         cost: (N, K) of the registration around each structure.
+        among: (N, K), on which slices the best are sought that all are compared with; where there
+            are none, as without it, on all.
     """
-    beside = _AGREEMENT * _short(agreement) + _COST * _short(-cost) + _BIAS
+    beside = _AGREEMENT * _short(agreement, among) + _COST * _short(-cost, among) + _BIAS
     return np.maximum(beside, _SURE * (agreement - _AGREED))
 
 
@@ -51,9 +53,12 @@ def unless_beyond(odds: Array, beyond: Array) -> Array:
     return odds - _BEYOND * np.minimum(beyond, _FAR)
 
 
-def _short(values: Array) -> Array:
-    """How much values (N, ...) fall short of the best slices' mean."""
-    return values - np.sort(values, 0)[-min(_BEST, len(values)) :].mean(0)
+def _short(values: Array, among: Array | None = None) -> Array:
+    """How much values (N, ...) fall short of the mean of the best slices ``among`` them."""
+    if among is None:
+        among = np.ones(values.shape, bool)
+    eligible = np.where(among | ~among.any(0), values, np.nan)
+    return values - np.nanmean(-np.sort(-eligible, 0)[:_BEST], 0)
 
 
 def stretches(odds: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import torch
@@ -161,17 +161,21 @@ def sequence(case: Case) -> Iterator[SlicePrediction]:
 def neighbours(case: Case) -> Iterator[SlicePrediction]:
     """Each slice twice: alone, then beside what was found alone on its neighbours.
 
-    The first pass stays just ahead of the second, so that few memories are held at a time.
+    The first pass stays just ahead of the second, so that few memories are held at a time. The
+    agreement is the mean of both: beside its neighbours the network tends to agree beyond a
+    structure's ends too.
     """
     count, reach = len(case.queries), min(_REACH, case.engine.max_distance)
     prompts: dict[int, Prompt] = {}
+    agreements: dict[int, Tensor | None] = {}
     memories: dict[int, Memory] = {}
     for ahead in range(count + reach):
         if ahead in case.known:
             memories[ahead] = case.remember_known(ahead)
         elif ahead < count:
             prompts[ahead] = case.prompter.prompt(ahead)
-            memories[ahead] = _alone(case, ahead, prompts[ahead])
+            alone = case.segment(ahead, prompts[ahead], [], 2)
+            agreements[ahead], memories[ahead] = alone.agreement, _remember(case, alone)
         index = ahead - reach
         if index in prompts:
             others = [
@@ -179,13 +183,20 @@ def neighbours(case: Case) -> Iterator[SlicePrediction]:
                 for n, memory in sorted(memories.items())
                 if n != index
             ]
-            yield case.segment(index, prompts.pop(index), others, 2 * reach + 2)
+            found = case.segment(index, prompts.pop(index), others, 2 * reach + 2)
+            yield _averaged(found, agreements.pop(index))
         memories.pop(index - reach, None)
 
 
-def _alone(case: Case, index: int, prompt: Prompt) -> Memory:
-    """The memory of a slice as it is segmented from its support alone."""
-    logits = case.segment(index, prompt, [], 2).logits[None]
+def _remember(case: Case, found: SlicePrediction) -> Memory:
+    """The memory of a slice with all masks as they were blended."""
     size = (case.engine.image_size,) * 2
-    whole = F.interpolate(logits, size, mode="bilinear", align_corners=False)[0]
-    return case.remember_masks(index, torch.gt(whole, 0).float())
+    whole = F.interpolate(found.logits[None], size, mode="bilinear", align_corners=False)[0]
+    return case.remember_masks(found.index, torch.gt(whole, 0).float())
+
+
+def _averaged(found: SlicePrediction, other: Tensor | None) -> SlicePrediction:
+    """A result with the mean of two agreements."""
+    if found.agreement is None or other is None:
+        return found
+    return replace(found, agreement=(found.agreement + other) / 2)

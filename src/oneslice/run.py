@@ -128,7 +128,9 @@ class ScanRun:
         prompter = self._prepared.prompter(self._engine, self._queries, self._clock)
         prompter.prepare(self._unknown, lambda: tick(1))
         known = {index: self._masks(labels) for index, labels in self._given.items()}
-        case = Case(self._engine, self._queries, prompter, self._blend, known)
+        # whether a structure is on a slice is decided later, for the scan as a whole
+        blend = replace(self._blend, veto=False)
+        case = Case(self._engine, self._queries, prompter, blend, known)
         restore = self._frames.letterbox.restore
         first = (
             replace(found, logits=restore(found.logits))
@@ -184,14 +186,20 @@ class ScanRun:
         if not (wanted and unknown) or self._from_itself:
             return self._labels
         odds = np.zeros(self._certainty.shape)
-        odds[unknown] = evidence(self._agreement[unknown], self._distance[unknown])
-        step = self._view.spacing(self._volume.geometry)[0]
-        beyond = [heights.beyond(odds, step) for heights in self._prepared.heights]
-        odds = unless_beyond(odds, np.fmin.reduce(beyond))
+        figures = self._agreement[unknown], self._distance[unknown]
+        odds[unknown] = evidence(*figures)
+        beyond = self._beyond(odds)
+        odds[unknown] = evidence(*figures, among=beyond[unknown] == 0)
+        odds = unless_beyond(odds, beyond)
         present = np.ones(odds.shape, bool)
         present[unknown] = stretches(odds[unknown])
         self._certainty = np.where(present, self._certainty, 1 / (1 + np.exp(odds)))
         return clear_absent(self._labels, self._second, present, self._prepared.structures)
+
+    def _beyond(self, odds: Array) -> Array:
+        """How far beyond its height each structure's slices (N, K) are, in radii."""
+        step = self._view.spacing(self._volume.geometry)[0]
+        return np.fmin.reduce([heights.beyond(odds, step) for heights in self._prepared.heights])
 
     def _keep_given(self, labels: Array) -> None:
         """Put the labels of labelled slices back.
