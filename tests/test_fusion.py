@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from oneslice.fusion import Blend, clear_absent, fuse, overlap, present_logits, remove_fragments
-from oneslice.quality import confidence
 from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
 
@@ -134,16 +133,3 @@ def test_fragments_are_connected_across_corners_and_slices_but_not_structures():
 
 def test_nothing_to_clean():
     assert not remove_fragments(np.zeros((3, 3, 3), np.uint8), 0.5).any()
-
-
-def test_confidence_of_presence_and_of_absence():
-    found = confidence(prediction([20.0, -20.0, 0.0, 2.0]))
-    sure = 1 / (1 + np.exp(-2))
-    assert np.allclose(found, [0.8, 1.0, 0.5, 0.8 * sure], atol=1e-4)
-    assert float(confidence(prediction([20.0], iou=1.2))[0]) == pytest.approx(1)
-
-
-def test_confidence_speaks_of_the_decision_that_was_made():
-    assert float(confidence(prediction([2.0]), presence=3.0)) == pytest.approx(
-        1 - 1 / (1 + np.exp(-2))
-    )

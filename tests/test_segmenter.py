@@ -1,6 +1,7 @@
 """The shipped checkpoint on generated patients, from arrays and files to labels and records."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import cc3d
@@ -244,8 +245,31 @@ def test_given_slices_of_several_supports_are_all_kept(segmenter):
     truth = one.labels.array
     assert np.array_equal(found.array[..., 4], np.where(truth[..., 4] < 3, truth[..., 4], 0))
     assert np.array_equal(found.array[..., 7], np.where(truth[..., 7] == 2, 2, 0))
-    given = [e["slice"] for e in found.record["slices"] if e.get("given")]
-    assert given == [4, 7]
+    entries = {e["slice"]: e for e in found.record["slices"]}
+    assert [n for n, e in entries.items() if e.get("given")] == [4, 7]
+
+
+def test_labelled_slices_of_one_scan_count_together(segmenter):
+    """Three are enough, in one support or in two that were read apart: nothing is completed."""
+    one, calls = patient(1), []
+    twin = replace(one.image, array=one.image.array.copy())
+    second = replace(one.labelled([7, 8]), image=twin)
+    query = patient(2, SHORT).image
+    registering = with_settings(search="register")
+    registering.segment(query, [one.labelled([4, 5]), second], progress=lambda *c: calls.append(c))
+    assert {total for _, total in calls} == {2 * SHORT[2]}
+
+
+def test_the_record_says_what_was_given_and_what_was_found_beside_it():
+    one = patient(1)
+    labels = one.labels.array * 0
+    labels[..., 4] = np.where(one.labels.array[..., 4] == 1, 1, 0)
+    labels[..., 6] = np.where(one.labels.array[..., 6] == 2, 2, 0)
+    support = Support(one.image, LabelMap(labels, one.image.geometry, STRUCTURES))
+    entries = with_settings(search="register").segment(one.image, support).record["slices"]
+    for position, other in ((4, 2), (6, 1)):
+        assert entries[position]["given"]
+        assert [s["value"] for s in entries[position]["structures"]] == [other]
 
 
 def test_a_structure_labelled_on_one_slice_only(segmenter):
@@ -360,8 +384,14 @@ def test_results_are_written_with_their_record_or_not_at_all(segmenter, tmp_path
     with pytest.raises(InputError, match=r"b\.json"):
         found.save(tmp_path / "b.nii.gz", overwrite=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "b.json"]
-    found.save(tmp_path / "a.nii.gz", overwrite=True)
+    written = found.save(tmp_path / "a.nii.gz", overwrite=True)
     assert "structures" in json.loads((tmp_path / "a.json").read_text())
+    before = written.read_bytes()
+    (tmp_path / "a.json").unlink()
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(InputError, match=r"a\.json"):
+        found.save(written, overwrite=True)
+    assert written.read_bytes() == before
 
 
 def test_a_structure_ends_where_it_ends():

@@ -4,7 +4,7 @@ import pytest
 from oneslice.errors import InputError
 from oneslice.formats import write_label_map, write_volume
 from oneslice.geometry import Geometry
-from oneslice.support import Support, all_structures
+from oneslice.support import Support, all_structures, by_scan
 from oneslice.volume import LabelMap, Structure, Volume
 from tests.cohort import STRUCTURES, patient
 
@@ -140,3 +140,22 @@ def test_heights_and_radius_of_what_is_labelled():
     turned = support.directions * [[-1], [1], [1]]
     assert support.heights(structure, turned).tolist() == [15.0, 40.0]  # 11 - 8 and 11 - 3
     assert np.isclose(np.pi * support.radius(structure) ** 2, 8 * 0.5 * 5 * 2.0)
+
+
+def test_supports_of_one_scan_are_one(tmp_path):
+    """However often it was read: the later labels lie on top, other scans and axes are apart."""
+    one, other = patient(1), patient(2)
+    again = write_volume(one.image, tmp_path / "again.nii.gz")
+    labels = np.zeros_like(one.labels.array)
+    labels[..., 4] = 9
+    write_label_map(LabelMap(labels, one.image.geometry), tmp_path / "l.nii.gz")
+    second = Support.load(again, tmp_path / "l.nii.gz", axis=2)
+    along = Support.load(again, tmp_path / "l.nii.gz", axis=0)
+    first = one.labelled([4, 7])
+    found = by_scan([first, other.support, second, along])
+    assert [each.image for each in found] == [one.image, other.image, one.image]
+    assert found[1] is other.support and found[2].axis == 0
+    assert (found[0].labels.array[..., 4] == 9).all()
+    assert np.array_equal(found[0].labels.array[..., 7], first.labels.array[..., 7])
+    assert [s.value for s in found[0].structures] == [1, 2, 3, 9]
+    assert by_scan([first]) == (first,)

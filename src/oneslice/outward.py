@@ -136,7 +136,7 @@ class Outward:
         logits, _ = self._blend(prediction, carried, said)
         found = (logits > 0).float()
         seen = prediction.score.sigmoid() * prediction.iou
-        certainty = confidence(prediction, self._blend.presence)
+        certainty = confidence(prediction, found.flatten(1).any(1))
         agreement = overlap(moved[len(active) :], found)
         self._trail.note(index, active, Step(logits, certainty, seen, agreement, costs[1]))
         return found * (found.sum((1, 2)) >= _SMALLEST)[:, None, None]

@@ -30,6 +30,10 @@ class Augmentations:
     count: int = 16
     per_query: bool = False
 
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise InputError(f"augmentations {self.count}: give 0 or more copies")
+
     @classmethod
     def parse(cls, text: str) -> Augmentations:
         """``16``: sixteen copies; ``2x``: two for each query slice, as in the paper."""

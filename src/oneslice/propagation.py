@@ -91,7 +91,7 @@ class Case:
     def blended(self, index: int, prompt: Prompt, prediction: Prediction) -> SlicePrediction:
         """What the network says, together with what else is known."""
         logits, agreement = self.blend(prediction, prompt.carried, prompt.evidence)
-        certainty = confidence(prediction, self.blend.presence).cpu()
+        certainty = confidence(prediction, (logits > 0).flatten(1).any(1))
         return SlicePrediction(index, logits, certainty, self.prompter.match(index), agreement)
 
     def remember_known(self, index: int) -> Memory:
@@ -163,8 +163,10 @@ def neighbours(case: Case) -> Iterator[SlicePrediction]:
 
     The first pass stays just ahead of the second, so that few memories are held at a time. The
     agreement is the mean of both: beside its neighbours the network tends to agree beyond a
-    structure's ends too.
+    structure's ends too. What it calls absent is not remembered, but shown where registration
+    alone puts it: whether it is there is decided later, for the scan as a whole.
     """
+    beside = replace(case, blend=replace(case.blend, veto=False))
     count, reach = len(case.queries), min(_REACH, case.engine.max_distance)
     prompts: dict[int, Prompt] = {}
     agreements: dict[int, Tensor | None] = {}
@@ -183,7 +185,7 @@ def neighbours(case: Case) -> Iterator[SlicePrediction]:
                 for n, memory in sorted(memories.items())
                 if n != index
             ]
-            found = case.segment(index, prompts.pop(index), others, 2 * reach + 2)
+            found = beside.segment(index, prompts.pop(index), others, 2 * reach + 2)
             yield _averaged(found, agreements.pop(index))
         memories.pop(index - reach, None)
 

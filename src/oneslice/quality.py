@@ -8,12 +8,12 @@ from torch import Tensor
 from oneslice.sam2.state import Prediction
 
 
-def confidence(prediction: Prediction, presence: float = 0.0) -> Tensor:
-    """(K,) in [0, 1]: how sure SAM 2 is of what it says about each structure of a slice.
+def confidence(prediction: Prediction, shown: Tensor) -> Tensor:
+    """(K,) in [0, 1]: how sure SAM 2 is of what a slice shows of each structure.
 
-    Where the structure is present, its probability times the predicted IoU of its mask; where it
-    is absent (a score of ``presence`` or less), the probability that it is.
+    Where a structure is ``shown`` (K,), the probability that it is there times the predicted IoU
+    of its mask; elsewhere the probability that it is absent.
     """
-    probability = torch.sigmoid(prediction.score)
-    present = probability * prediction.iou.clamp(0, 1)
-    return torch.where(prediction.score > presence, present, 1 - probability)
+    probability = torch.sigmoid(prediction.score).cpu()
+    present = probability * prediction.iou.clamp(0, 1).cpu()
+    return torch.where(shown, present, 1 - probability)

@@ -82,17 +82,13 @@ class ScanRun:
         self._chosen, self._distance = np.zeros(size, int), np.zeros(size)
 
     def _given_labels(self) -> dict[int, Array]:
-        """The labelled slices, by position, of supports that are slices of this very scan."""
-        given: dict[int, Array] = {}
+        """The labelled slices, by position, if a support is of this very scan."""
         for support in self._prepared.supports:
-            if support.predicted or support.axis != self._view.axes[0]:
-                continue
-            if support.is_of(self._volume):
+            given = not support.predicted and support.axis == self._view.axes[0]
+            if given and support.is_of(self._volume):
                 labels = self._view.to_slices(support.labels.array)
-                for index in np.flatnonzero(labels.any((1, 2))).tolist():
-                    below = given.get(index, np.zeros_like(labels[index]))
-                    given[index] = np.where(labels[index], labels[index], below)
-        return given
+                return {n: labels[n] for n in np.flatnonzero(labels.any((1, 2))).tolist()}
+        return {}
 
     def _masks(self, labels: Array) -> Tensor:
         return self._frames.letterbox.fit_mask(structure_masks(labels, self._prepared.structures))
@@ -128,8 +124,7 @@ class ScanRun:
         prompter = self._prepared.prompter(self._engine, self._queries, self._clock)
         prompter.prepare(self._unknown, lambda: tick(1))
         known = {index: self._masks(labels) for index, labels in self._given.items()}
-        # whether a structure is on a slice is decided later, for the scan as a whole
-        blend = replace(self._blend, veto=False)
+        blend = self._blend(self._settings.carried)
         case = Case(self._engine, self._queries, prompter, blend, known)
         restore = self._frames.letterbox.restore
         first = (
@@ -153,17 +148,16 @@ class ScanRun:
             self._engine,
             self._frames,
             self._prepared.structures,
-            self._blend,
+            self._blend(settings.followed),
             settings.looks_closer,
             settings.feature_budget,
             self._clock,
         )
 
-    @property
-    def _blend(self) -> Blend:
-        settings = self._settings
-        side = self._frames.letterbox.side
-        return Blend(side, settings.carried, settings.appearance, settings.presence)
+    def _blend(self, weight: float) -> Blend:
+        """One that gives the registered masks this weight."""
+        side, settings = self._frames.letterbox.side, self._settings
+        return Blend(side, weight, settings.appearance, settings.presence)
 
     @property
     def _passes(self) -> int:
@@ -247,8 +241,12 @@ class ScanRun:
 
     def _slice_record(self, index: int) -> dict[str, Any]:
         position = self._view.file_index(self._volume.geometry, index)
+        entry: dict[str, Any] = {"slice": position}
         if index in self._given:
-            return {"slice": position, "given": True}
+            entry["given"] = True
+            if not self._from_itself:
+                return entry
+        given = np.unique(self._given.get(index, 0))
         columns = self._chosen[index], self._distance[index], self._certainty[index]
         rows = zip(self._prepared.structures, *columns, strict=True)
         found = [
@@ -260,8 +258,9 @@ class ScanRun:
                 "support": self._origin(int(chosen)),
             }
             for structure, chosen, distance, certainty in rows
+            if structure.value not in given
         ]
-        return {"slice": position, "structures": found}
+        return entry | ({"structures": found} if found else {})
 
     def _origin(self, chosen: int) -> dict[str, Any]:
         """What a match says of where it comes from."""

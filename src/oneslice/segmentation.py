@@ -7,13 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oneslice.errors import InputError
-from oneslice.formats import (
-    describe_structures,
-    sidecar_path,
-    write_label_map,
-    write_text_atomically,
-)
+from oneslice.formats import atomic_path, describe_structures, sidecar_path, write_label_map
 from oneslice.geometry import Array, Geometry
 from oneslice.volume import LabelMap, Structure
 
@@ -25,7 +19,7 @@ class Segmentation:
     Args:
         labels: on the scan's own grid.
         confidence: (N, K) in [0, 1] for each slice along the slice axis, in the file's order, and
-            each structure; 1 on slices whose labels were given.
+            each structure; 1 where its labels were given.
         slice_axis: the array axis along which slices were counted.
         record: what a person needs to repeat or to question the result, ready for JSON.
     """
@@ -51,20 +45,13 @@ class Segmentation:
         return self.labels.structures
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the label map (the suffix chooses the format) and a JSON file beside it, or none.
+        """Write the label map (the suffix chooses the format) and a JSON file beside it.
 
         Raises:
             InputError: another suffix, the file exists, or it cannot be written.
         """
         content = {"structures": describe_structures(self.structures)} | self.record
         text = json.dumps(content, indent=1) + "\n"
-        sidecar = sidecar_path(Path(path))
-        if sidecar.exists() and not overwrite:
-            raise InputError(f"{sidecar}: exists already; add --overwrite to replace it")
-        target = write_label_map(self.labels, path, overwrite=overwrite)
-        try:
-            write_text_atomically(sidecar, text, overwrite=overwrite)
-        except InputError:
-            target.unlink()
-            raise
-        return target
+        with atomic_path(sidecar_path(Path(path)), overwrite) as sidecar:
+            sidecar.write_text(text, encoding="utf-8")
+            return write_label_map(self.labels, path, overwrite=overwrite)

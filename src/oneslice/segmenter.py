@@ -24,7 +24,7 @@ from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
 from oneslice.segmentation import Segmentation
 from oneslice.settings import Settings
-from oneslice.support import Support, all_structures
+from oneslice.support import Support, all_structures, by_scan
 from oneslice.volume import LabelMap, Volume
 
 _Key = tuple[tuple[Support, ...], int]
@@ -71,9 +71,15 @@ class Segmenter:
         )
         self._engine = Engine(network)
         self._descriptor = make_descriptor(self.settings.metric, offline)
+        self._given: tuple[tuple[Support, ...], tuple[Support, ...]] | None = None
         self._prepared: tuple[_Key, PreparedSupports] | None = None
         self._closeup: tuple[tuple[Support, ...], CloseUp | None] | None = None
         self._completed: dict[Support, Support | None] = {}  # what was found in their own scans
+
+    @property
+    def image_size(self) -> int:
+        """Side of the network's input."""
+        return self._engine.image_size
 
     def segment(
         self,
@@ -87,7 +93,8 @@ class Segmenter:
 
         Args:
             scan: a volume, or a path to read it from.
-            support: labelled slices of one scan, or of several.
+            support: labelled slices of one scan, or of several; where two supports of one scan
+                label the same pixels, the later counts.
             axis: the slice axis of the scan; None: the one that fits the support.
             progress: called with (steps done, steps in all); each slice takes two, those of a
                 support's own scan too where few of them are labelled: it is segmented first, once.
@@ -96,9 +103,7 @@ class Segmenter:
             Labels on the scan's own grid. If the scan is a support's own, its labelled slices are
             kept as given.
         """
-        supports = (support,) if isinstance(support, Support) else tuple(support)
-        if not supports:
-            raise InputError("no support given: at least one labelled slice is needed")
+        supports = self._by_scan((support,) if isinstance(support, Support) else tuple(support))
         volume = scan if isinstance(scan, Volume) else read_volume(scan)
         view = query_view(volume, supports[0], axis)
         clock, slices = Stopwatch(), volume.geometry.shape[view.axes[0]]
@@ -119,6 +124,14 @@ class Segmenter:
         array = region.paste(part.array, volume.geometry.shape)
         labels = LabelMap(array, volume.geometry, part.structures, volume.name)
         return replace(part, labels=labels, record=part.record | {"region": region.describe()})
+
+    def _by_scan(self, supports: tuple[Support, ...]) -> tuple[Support, ...]:
+        """One support for each scan; the last ones are kept for the next query."""
+        if not supports:
+            raise InputError("no support given: at least one labelled slice is needed")
+        if self._given is None or self._given[0] != supports:
+            self._given = supports, by_scan(supports)
+        return self._given[1]
 
     def _look_closer(self, supports: tuple[Support, ...]) -> CloseUp | None:
         """The close-up of these supports, if there is one; the last is kept for the next scan."""
@@ -172,7 +185,7 @@ class Segmenter:
             "versions": {"python": platform.python_version()} | versions,
             "device": str(self._engine.device),
             "checkpoint": {"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
-            "image_size": self._engine.image_size,
+            "image_size": self.image_size,
             "settings": self.settings.describe(),
         }
 

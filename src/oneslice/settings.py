@@ -43,7 +43,9 @@ class Settings:
 
     Args:
         search: how supports come to resemble the slices they are matched to.
-        carried: weight, 0 to 1, of the registered masks themselves beside the network's.
+        carried: weight, 0 to 1, of the registered masks themselves beside the network's, where
+            labelled slices of another scan are registered.
+        followed: the same where a scan is followed from its own: what is near fits better.
         appearance: weight of what the scan's own intensities say for each structure; needs
             registration, which tells them.
         strategy: how memories flow over the slices.
@@ -68,7 +70,8 @@ class Settings:
     """
 
     search: Search = Search.REGISTER
-    carried: float = 0.5
+    carried: float = 0.42
+    followed: float = 0.5
     appearance: float = 0.7
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
@@ -92,7 +95,7 @@ class Settings:
                 known = ", ".join(member.value for member in kind)
                 raise InputError(f"{name} {value!r}: choose one of {known}")
             object.__setattr__(self, name, None if value is None else kind(value))
-        for name in ("min_fragment", "carried", "appearance"):
+        for name in ("min_fragment", "carried", "followed", "appearance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is a fraction from 0 to 1, not {getattr(self, name)}")
         if self.memory < 1:
@@ -135,6 +138,7 @@ class Settings:
         return {
             "search": self.search.value,
             "carried": self.carried,
+            "followed": self.followed,
             "appearance": self.appearance,
             "strategy": self.strategy.value,
             "trim": self.trim,

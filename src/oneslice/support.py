@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -120,11 +121,17 @@ class Support:
 
     def is_of(self, scan: Volume) -> bool:
         """Whether the scan is the support's own."""
+        if scan is self.image:
+            return True
         same_grid = scan.geometry.difference(self.image.geometry) is None
         return same_grid and np.array_equal(scan.array, self.image.array)
 
+    def _shares_slices(self, other: Support) -> bool:
+        same_kind = self.axis == other.axis and self.predicted == other.predicted
+        return same_kind and self.image is other.image
 
-def all_structures(supports: tuple[Support, ...]) -> tuple[Structure, ...]:
+
+def all_structures(supports: Sequence[Support]) -> tuple[Structure, ...]:
     """The structures of several supports, by value.
 
     Raises:
@@ -139,3 +146,31 @@ def all_structures(supports: tuple[Support, ...]) -> tuple[Structure, ...]:
                 f"{structure.name!r} in another; give the same --names to all"
             )
     return tuple(merged[value] for value in sorted(merged))
+
+
+def by_scan(supports: Sequence[Support]) -> tuple[Support, ...]:
+    """The same labels with one support for each scan and slice axis, in the order given.
+
+    Where two supports label a pixel, the later one counts. Supports along different axes of one
+    scan share its image.
+
+    Raises:
+        InputError: as ``all_structures``.
+    """
+    found: list[Support] = []
+    for support in supports:
+        twin = next((each for each in found if each.is_of(support.image)), support)
+        support = support if twin is support else replace(support, image=twin.image)
+        same = [n for n, each in enumerate(found) if each._shares_slices(support)]
+        if same:
+            found[same[0]] = _above(found[same[0]], support)
+        else:
+            found.append(support)
+    return tuple(found)
+
+
+def _above(below: Support, above: Support) -> Support:
+    """The labels of two supports of one scan, those of the second on top."""
+    array = np.where(above.labels.array, above.labels.array, below.labels.array)
+    structures = all_structures((below, above))
+    return replace(below, labels=replace(below.labels, array=array, structures=structures))

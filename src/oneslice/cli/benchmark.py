@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oneslice.evaluation.study import Report, Study
     from oneslice.evaluation.variants import Rows
 
+_LABEL, _SHOTS = "label", 3  # stem of the label files; the field's labelled slices
 _DEFAULT_METHODS = ["copy", "registration", "sam2-plain", "paper", "oneslice"]
 
 
@@ -52,7 +53,7 @@ def benchmark(
     ] = None,
     shots: Annotated[
         int, typer.Option(min=1, help="Labelled slices of the support scan; the field's is 3.")
-    ] = 3,
+    ] = _SHOTS,
     oracle: Annotated[
         bool | None,
         typer.Option(
@@ -68,7 +69,7 @@ def benchmark(
     ] = None,
     label: Annotated[
         str, typer.Option(help="Stem of the label files, where several versions lie there.")
-    ] = "label",
+    ] = _LABEL,
     ablate: Annotated[
         Ablation | None, typer.Option(help="Vary one thing, all else being equal.")
     ] = None,
@@ -143,6 +144,8 @@ def _open(target: Target, data: Path, label: str, parts: int | None) -> Dataset:
     from oneslice.evaluation.datasets import Benchmark, open_benchmark, open_folder
 
     if target is Target.FOLDER:
+        if label != _LABEL:
+            raise InputError("--label is for the field's data sets; a folder's pairs are found")
         return open_folder(data, parts)
     if parts is not None:
         raise InputError(f"--parts is for 'folder'; the folds of {target.value} are given")
@@ -209,6 +212,10 @@ def _rows(
     from oneslice.evaluation.methods.registry import MethodMaker, MethodName
 
     maker = MethodMaker()
+    if len(models) > 1 and ablate is not Ablation.MODEL:
+        raise InputError("several --model are compared by --ablate model: add it, or give one")
+    if shots != _SHOTS and (efficiency or ablate is Ablation.SHOTS):
+        raise InputError("the number of labelled slices is what varies: leave --shots out")
     if ablate is not None:
         if names or efficiency:
             raise InputError("--ablate chooses its own rows: leave --method and --efficiency out")
@@ -243,7 +250,7 @@ def _study(
     of = f", ablation of {ablate.value}" if ablate else ", labelled slices" if efficiency else ""
     of += ", within each scan" if within else ""
     known = None if target is Target.FOLDER else Benchmark(target.value)
-    comparable = shots == 3 and not (efficiency or within) and ablate is None
+    comparable = shots == _SHOTS and not (efficiency or within) and ablate is None
     return Study(f"{run.dataset.name}{of}", run, rows, known, comparable)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oneslice.cli.choices import choice
 from oneslice.errors import InputError
 
 if TYPE_CHECKING:
@@ -164,29 +165,21 @@ def _settings(**options: Any) -> Settings:
 
     window, modality = options.pop("window"), options.pop("modality")
     return Settings(
-        search=_choice(Search, options.pop("search"), "--search"),
-        effort=_choice(Effort, options.pop("effort"), "--effort"),
-        strategy=_choice(Strategy, options.pop("strategy"), "--strategy"),
-        metric=_choice(Metric, options.pop("metric"), "--metric"),
+        search=choice(Search, options.pop("search"), "--search"),
+        effort=choice(Effort, options.pop("effort"), "--effort"),
+        strategy=choice(Strategy, options.pop("strategy"), "--strategy"),
+        metric=choice(Metric, options.pop("metric"), "--metric"),
         augmentations=Augmentations.parse(options.pop("augmentations")),
         window=None if window is None else Window.parse(window),
-        modality=None if modality is None else _choice(Modality, modality, "--modality"),
+        modality=None if modality is None else choice(Modality, modality, "--modality"),
         **options,
     )
-
-
-def _choice(kind: Any, text: str, option: str) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        known = ", ".join(member.value for member in kind)
-        raise InputError(f"{option} {text!r}: choose one of {known}") from None
 
 
 def _format(text: str | None) -> Any:
     from oneslice.formats import Format
 
-    return None if text is None else _choice(Format, text, "--format")
+    return None if text is None else choice(Format, text, "--format")
 
 
 def parse_names(text: str | None) -> dict[str, int] | None:
@@ -199,9 +192,13 @@ def parse_names(text: str | None) -> dict[str, int] | None:
         return None
     try:
         pairs = [part.rsplit("=", 1) for part in text.split(",")]
-        return {name.strip(): int(value) for name, value in pairs}
+        named = {int(value): name.strip() for name, value in pairs}
     except ValueError:
         raise InputError(f"--names {text!r}: write it as liver=1,spleen=4") from None
+    names = {name: value for value, name in named.items()}
+    if len(names) < len(pairs):
+        raise InputError(f"--names {text!r}: each name and each value once")
+    return names
 
 
 def _load_supports(
@@ -246,7 +243,7 @@ def _segmenter(
             "oneslice models download sam2.1-large, then oneslice models use sam2.1-large.",
             err=True,
         )
-    where = _choice(Device, device, "--device")
+    where = choice(Device, device, "--device")
     return Segmenter(name, where, settings, image_size=image_size, offline=offline)
 
 

@@ -26,7 +26,7 @@ _OF_THE_PIPELINE = (Ablation.STRATEGY, Ablation.SEARCH, Ablation.PARTS)
 _WITHOUT: dict[str, dict[str, Any]] = {
     "all": {},
     "no registration": {"search": Search.POOL},
-    "no registered masks": {"carried": 0.0},
+    "no registered masks": {"carried": 0.0, "followed": 0.0},
     "no appearance": {"appearance": 0.0},
     "no neighbours": {"strategy": Strategy.PAIRWISE},
     "no completion": {"effort": Effort.FAST},

@@ -19,13 +19,15 @@ def atomic_path(target: Path, overwrite: bool) -> Iterator[Path]:
     by the suffix work. Missing parent folders are made.
 
     Raises:
-        InputError: the target exists and ``overwrite`` is false, the folder cannot be written,
-            or the disk is full.
+        InputError: the target exists and ``overwrite`` is false, or is a folder; its own folder
+            cannot be written, or the disk is full.
 
     """
     suffix = suffix_of(target) or target.suffix
     temporary = target.with_name(f".{secrets.token_hex(6)}.partial{suffix}")
     try:
+        if target.is_dir():
+            raise InputError(f"{target}: cannot be written (there is a folder of that name)")
         if target.exists() and not overwrite:
             raise InputError(f"{target}: exists already; add --overwrite to replace it")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,8 @@ from oneslice.support import Support
 from oneslice.volume import LabelMap
 
 _CHOSEN = (
-    *("strategy", "metric", "search", "carried", "appearance"),
-    *("trim", "outward", "closeup", "effort"),
+    *("strategy", "metric", "search", "carried", "followed"),
+    *("appearance", "trim", "outward", "closeup", "effort"),
 )
 
 
@@ -70,6 +70,10 @@ class DefaultPipeline(Method):
 
     def describe(self) -> dict[str, Any]:
         """The checkpoint and the settings."""
-        checkpoint = self._segmenter.checkpoint
-        described = {"model": checkpoint.name, "sha256": checkpoint.sha256}
-        return described | self._segmenter.settings.describe()
+        segmenter, checkpoint = self._segmenter, self._segmenter.checkpoint
+        described = {
+            "model": checkpoint.name,
+            "sha256": checkpoint.sha256,
+            "image_size": segmenter.image_size,
+        }
+        return described | segmenter.settings.describe()

@@ -28,6 +28,7 @@ class Options:
         strategy: how memories flow in ``oneslice``; None: as users get it.
         search: how supports come to resemble slices in ``oneslice``; None: as users get it.
         carried: weight of the registered masks in ``oneslice``; None: as users get it.
+        followed: the same within one scan.
         appearance: likewise of intensities.
         trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
         outward: whether it follows a scan from its own labelled slices; likewise.
@@ -45,6 +46,7 @@ class Options:
     strategy: Strategy | None = None
     search: Search | None = None
     carried: float | None = None
+    followed: float | None = None
     appearance: float | None = None
     trim: bool | None = None
     outward: bool | None = None
