@@ -24,7 +24,7 @@ from examples.cohort import one_slice, patient
 from examples.report import Panel, Row, draw_panel, page
 from oneslice.evaluation.protocol import Overlap
 from oneslice.formats import read_label_map, read_volume, write_label_map, write_volume
-from oneslice.volume import LabelMap, Structure
+from oneslice.volume import LabelMap, Structure, Volume
 
 _MNI = Path(nilearn.__file__).parent / "datasets" / "data"
 _LABELLED_SLICE = 90
@@ -50,17 +50,22 @@ def main() -> None:
 
 def run_brain(folder: Path, model: str) -> Panel:
     """Within one scan."""
-    scan = read_volume(_mni("t1"))
-    tissue = np.maximum(read_volume(_mni("gm")).array, read_volume(_mni("wm")).array)
-    brain = binary_closing(tissue > 127, iterations=2).astype(np.uint8)
-    truth = LabelMap(brain, scan.geometry, (Structure(1, "brain", (80, 200, 120)),))
-    label = np.zeros_like(brain)
-    label[:, :, _LABELLED_SLICE] = brain[:, :, _LABELLED_SLICE]
+    scan, truth = brain_and_truth()
+    label = np.zeros_like(truth.array)
+    label[:, :, _LABELLED_SLICE] = truth.array[:, :, _LABELLED_SLICE]
     one = LabelMap(label, scan.geometry, truth.structures)
     labels = write_label_map(one, folder / "one-slice.seg.nrrd", overwrite=True)
     segment([_mni("t1")], _mni("t1"), labels, folder / "brain.nii.gz", model)
     found = read_label_map(folder / "brain.nii.gz")
     return Panel("MNI152 T1", scan, found, truth, _LABELLED_SLICE)
+
+
+def brain_and_truth() -> tuple[Volume, LabelMap]:
+    """The MNI152 T1, and its brain by the tissue maps that come with it."""
+    scan = read_volume(_mni("t1"))
+    tissue = np.maximum(read_volume(_mni("gm")).array, read_volume(_mni("wm")).array)
+    brain = binary_closing(tissue > 127, iterations=2).astype(np.uint8)
+    return scan, LabelMap(brain, scan.geometry, (Structure(1, "brain", (80, 200, 120)),))
 
 
 def run_study(folder: Path, model: str) -> list[Panel]:

@@ -23,6 +23,11 @@ def drawn(count, seed=0, policy=None):
     return draw(count, policy or AugmentationPolicy(), torch.Generator().manual_seed(seed))
 
 
+def policy_of(strength):
+    """The default policy with every range multiplied."""
+    return AugmentationPolicy(**{n: strength * r for n, r in vars(AugmentationPolicy()).items()})
+
+
 def only(names, count=8, value=None):
     """Random parameters of which only ``names`` are not zero."""
     drawing = drawn(count + 1, 3).select(torch.arange(1, count + 1))
@@ -77,7 +82,7 @@ def test_rotation_is_in_degrees():
 
 def test_zero_strength_is_the_identity():
     image, mask = torch.rand(3, 1, SIZE, SIZE), (torch.rand(3, 2, SIZE, SIZE) > 0.5).float()
-    parameters = drawn(3, policy=AugmentationPolicy().scaled(0))
+    parameters = drawn(3, policy=policy_of(0))
     new_image, new_mask = augment(image, mask, parameters)
     assert torch.allclose(new_image, image, atol=1e-4) and torch.equal(new_mask, mask)
 
@@ -103,7 +108,7 @@ def test_ranges_are_respected_and_used(name):
     values = getattr(drawn(2000), name)
     assert values.abs().max() <= limit
     assert values.max() > 0.95 * limit and values.min() < -0.95 * limit
-    assert getattr(drawn(2000, policy=policy.scaled(0.5)), name).abs().max() <= limit / 2
+    assert getattr(drawn(2000, policy=policy_of(0.5)), name).abs().max() <= limit / 2
 
 
 def test_hue_and_saturation_spare_gray():
@@ -127,7 +132,7 @@ def test_hue_turns_back():
 
 
 def test_images_stay_in_range():
-    strong = drawn(16, policy=AugmentationPolicy().scaled(10))
+    strong = drawn(16, policy=policy_of(10))
     images = jitter(torch.rand(16, 3, 8, 8), strong)
     assert images.min() >= 0 and images.max() <= 1 and images.std() > 0
 

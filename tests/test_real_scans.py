@@ -1,7 +1,7 @@
 """The shipped checkpoint across real patients, where the data lie beside the repository.
 
 Measured with `mini` at the time of writing, mean Dice over the structures in the whole volume, one
-labelled slice: CHAOS 0.42 against 0.20 for the slice's mask copied to every slice, CMR 0.54 against
+labelled slice: CHAOS 0.81 against 0.20 for the slice's mask copied to every slice, CMR 0.77 against
 0.31. Half of each gain is demanded.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oneslice import Segmenter
 from oneslice.formats import read_label_map, read_volume
 from oneslice.support import Support
 from oneslice.volume import LabelMap
@@ -29,10 +30,8 @@ def fullest_slice(labels):
     return int(((voxels > 0).sum(0) * labels.array.size + voxels.sum(0)).argmax())
 
 
-@pytest.mark.parametrize(
-    ("dataset", "gain"), [("chaos_mri_t2spir", 0.11), ("mscmrseg_bssfp", 0.11)]
-)
-def test_better_than_copying_the_mask(dataset, gain, segmenter):
+@pytest.mark.parametrize(("dataset", "gain"), [("chaos_mri_t2spir", 0.3), ("mscmrseg_bssfp", 0.23)])
+def test_better_than_copying_the_mask(dataset, gain):
     folders = [DATA / dataset / name for name in ("patient01", "patient02")]
     if not all(folder.exists() for folder in folders):
         pytest.skip(f"{folders[0]} is not here; ONESLICE_DATA names the folder of data sets")
@@ -40,7 +39,9 @@ def test_better_than_copying_the_mask(dataset, gain, segmenter):
     z = fullest_slice(labels)
     kept = np.zeros_like(labels.array)
     kept[..., z] = labels.array[..., z]
-    found = segmenter.segment(scan, Support(image, LabelMap(kept, image.geometry))).array
+    found = (
+        Segmenter("mini", "cpu").segment(scan, Support(image, LabelMap(kept, image.geometry))).array
+    )
     copy = np.broadcast_to(kept[..., z : z + 1], truth.array.shape)
     values = [s.value for s in labels.structures]
     mean, floor = (np.mean([dice(x, truth.array, v) for v in values]) for x in (found, copy))

@@ -6,7 +6,7 @@ paper (arXiv 2503.04826, section 3.2, names the transforms); see ``AugmentationP
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -40,11 +40,6 @@ class AugmentationPolicy:
     contrast: float = 0.2
     saturation: float = 0.2
     hue: float = 0.05
-
-    def scaled(self, strength: float) -> AugmentationPolicy:
-        """The same policy with every range multiplied."""
-        values = {f.name: strength * getattr(self, f.name) for f in fields(self)}
-        return replace(self, **values)
 
 
 @dataclass(frozen=True)
@@ -141,5 +136,9 @@ def augment(
     images: Tensor, masks: Tensor, parameters: AugmentationParameters
 ) -> tuple[Tensor, Tensor]:
     """Augment images (n, C, S, S) and their masks (n, K, S, S), 0 or 1, together."""
-    moved_masks = (warp(masks.float(), parameters) >= 0.5).float()
-    return jitter(warp(images, parameters), parameters), moved_masks
+    return jitter(warp(images, parameters), parameters), move_masks(masks, parameters)
+
+
+def move_masks(masks: Tensor, parameters: AugmentationParameters) -> Tensor:
+    """Masks (n, K, S, S), 0 or 1, moved by their affine maps."""
+    return (warp(masks.float(), parameters) >= 0.5).float()

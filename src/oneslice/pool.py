@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oneslice.augment import AugmentationParameters, AugmentationPolicy, augment, draw, jitter, warp
+from oneslice.augment import (
+    AugmentationParameters,
+    AugmentationPolicy,
+    draw,
+    jitter,
+    move_masks,
+    warp,
+)
 from oneslice.errors import InputError
 from oneslice.frames import Frames, Window
 from oneslice.geometry import Array
@@ -112,7 +119,7 @@ class SupportPool:
         source, parameters, copy = self._entry(index)
         if copy == 0:
             return source.masks
-        return augment(source.image[None], source.masks[None], parameters)[1][0]
+        return move_masks(source.masks[None], parameters)[0]
 
     def eligible(self) -> Tensor:
         """(P, K): whether entry p shows structure k."""

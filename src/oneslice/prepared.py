@@ -9,7 +9,6 @@ from oneslice.alignment import Heights
 from oneslice.carrying import CarryingPrompter
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
-from oneslice.geometry import Array
 from oneslice.matching import Descriptor, Matcher
 from oneslice.pool import SupportPool, labelled_slices
 from oneslice.prompting import PoolMemories, PoolPrompter, Prompter, Search
@@ -30,7 +29,6 @@ class PreparedSupports:
         matcher: compares them with query slices.
         memories: of the pool.
         search: how supports come to resemble query slices.
-        directions: (3, 3), along which slices, rows and columns are read, in LPS.
         heights: of the structures, in each scan.
     """
 
@@ -40,7 +38,6 @@ class PreparedSupports:
     matcher: Matcher
     memories: PoolMemories
     search: Search
-    directions: Array
     heights: tuple[Heights, ...]
 
     def prompter(self, engine: Engine, queries: EncodedFrames, clock: Stopwatch) -> Prompter:
@@ -88,6 +85,4 @@ def prepare(
         Heights.of([s for s in supports if id(s.image) == image], structures, directions)
         for image in images
     )
-    return PreparedSupports(
-        supports, structures, pool, matcher, memories, settings.search, directions, heights
-    )
+    return PreparedSupports(supports, structures, pool, matcher, memories, settings.search, heights)
