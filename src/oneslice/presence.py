@@ -15,7 +15,7 @@ import numpy as np
 from oneslice.geometry import Array
 
 _BEST = 3  # slices that set the standard
-_AGREEMENT, _COST, _BIAS = 5.6, 41.0, 3.5  # of the evidence; docs/results.md says where from
+_AGREEMENT, _COST, _BIAS = 5.6, 41.0, 3.5  # of the evidence; docs/tried.md says where from
 _AGREED, _SURE = 0.5, 12.0  # agreement from which on a structure is there, and how surely
 _FOLLOWED, _SEEN, _AWAY, _START = 5.0, 3.0, 1.25, 5.0  # the same for structures followed
 _STRONG = 2.0  # power of the evidence: few slices that are certain outweigh many that are not

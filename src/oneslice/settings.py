@@ -70,7 +70,7 @@ class Settings:
     """
 
     search: Search = Search.REGISTER
-    carried: float = 0.42
+    carried: float = 0.45
     followed: float = 0.5
     appearance: float = 0.7
     strategy: Strategy = Strategy.NEIGHBOURS

@@ -98,7 +98,11 @@ def segment(
         float, typer.Option(help="Drop pieces smaller than this fraction of the largest one.")
     ] = 0.0,
     series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, where a DICOM folder holds several.")
+        str | None,
+        typer.Option(
+            help="SeriesInstanceUID, where the DICOM folder of support and scan holds several. For "
+            "others give one file of the series instead of its folder."
+        ),
     ] = None,
     frame: Annotated[int | None, typer.Option(help="Frame of 4D scans, from 0.")] = None,
     format: Annotated[

@@ -138,7 +138,10 @@ def pick_series(headers: Sequence[Header], series: str | None, path: Path) -> li
             raise InputError(f"{path}: has no series {series}, only: {listing}")
         return by_uid[series]
     if len(by_uid) > 1:
-        raise InputError(f"{path}: holds {len(by_uid)} series, choose with --series UID: {listing}")
+        raise InputError(
+            f"{path}: holds {len(by_uid)} series, choose with --series UID, or give a file of the "
+            f"one meant: {listing}"
+        )
     return next(iter(by_uid.values()))
 
 
