@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 SIDE = 64  # of the slices: the scan itself is small beside what is measured
 
@@ -25,17 +24,12 @@ def main() -> None:
     from benchmarks import phantom
     from benchmarks.method import like_for_like
     from oneslice import Segmenter
+    from oneslice.evaluation.memory import peak_mib
 
     settings = like_for_like(augmentations, budget)
     scan, _ = phantom.scan(slices, 2, seed=2, side=SIDE)
     Segmenter("mini", "cpu", settings).segment(scan, phantom.labelled(8, 2))
-    print(_high_water())
-
-
-def _high_water() -> int:
-    """MiB of this program alone; ``ru_maxrss`` begins with what its parent held."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+    print(int(peak_mib()))
 
 
 if __name__ == "__main__":

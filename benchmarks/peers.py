@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
+from benchmarks.meta_reference import meta_state, meta_video_predictor
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
-from tests.sam2.meta_reference import meta_state, meta_video_predictor
 
 
 class Peers:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Remembered
-from tests.sam2.meta_reference import require_meta
+from tests.sam2.meta import require_meta
 
 
 @pytest.fixture(autouse=True)

@@ -72,7 +72,7 @@ class Settings:
     search: Search = Search.REGISTER
     carried: float = 0.45
     followed: float = 0.5
-    appearance: float = 0.7
+    appearance: float = 0.5
     strategy: Strategy = Strategy.NEIGHBOURS
     trim: bool = True
     outward: bool = True

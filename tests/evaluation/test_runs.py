@@ -114,13 +114,28 @@ def test_other_data_is_refused(dataset, tmp_path):
         measure(study(dataset), tmp_path / "out")
 
 
-def test_limit_and_predictions(dataset, tmp_path):
+def test_a_resumed_run_keeps_the_versions_of_earlier_results(dataset, tmp_path, monkeypatch):
+    def manifest_with(version):
+        monkeypatch.setattr("oneslice.evaluation.study.versions", lambda: {"torch": version})
+        measure(study(dataset), tmp_path)
+        return json.loads((tmp_path / "manifest.json").read_text())
+
+    first, again = manifest_with("1"), manifest_with("1")
+    assert first["versions"] == {"torch": "1"} and again == first
+    later = {"command": ["test"], "versions": {"torch": "2"}}
+    assert manifest_with("2") == first | {"resumed": [later]}
+    assert manifest_with("1") == manifest_with("2") == first | {"resumed": [later]}
+
+
+def test_limit_and_predictions(tmp_path):
+    write_pairs(tmp_path / "pairs", ["a", "b", "c", "d"])
+    dataset = open_folder(tmp_path / "pairs", parts=2)
     report = measure(
         study(dataset, limit=1, predictions=True, extents=[Extents.KNOWN]), tmp_path / "out"
     )
-    assert report.summaries[0].structures[0].scans == 3  # leave one out: one scan to each fold
+    assert report.summaries[0].structures[0].scans == 2  # of two folds of two scans
     written = read_label_map(tmp_path / "out/predictions/copy/oracle/fold1-a.nii.gz")
-    support = dataset.cases["b"].load()
+    support = dataset.cases["c"].load()
     assert np.array_equal(written.array.T[4] == 1, support.labels[5] == 1)
 
 

@@ -5,10 +5,11 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
+from benchmarks.meta_reference import meta_state, meta_video_predictor, randomize
 from oneslice.sam2.engine import Behaviour, Engine
 from oneslice.sam2.meta_config import meta_config
 from oneslice.sam2.state import Features, Remembered
-from tests.sam2.meta_reference import meta_state, meta_video_predictor, randomize
+from tests.sam2.meta import require_meta
 
 
 def official_model(size: int, seed: int = 0) -> Sam2VideoModel:
@@ -80,6 +81,7 @@ def test_equals_transformers_session(size):
 
 @pytest.mark.parametrize(("size", "frames"), [(256, 2), (256, 4), (512, 2)])
 def test_equals_metas_predictor(size, frames, tmp_path):
+    require_meta()
     from oneslice.sam2.checkpoints import load_model
 
     predictor = meta_video_predictor(size)

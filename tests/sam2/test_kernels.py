@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 from transformers import Sam2VideoModel
 
+from benchmarks.meta_reference import randomize
 from oneslice.errors import ModelError
 from oneslice.sam2 import kernels
 from oneslice.sam2.attention import MemoryAttention
 from oneslice.sam2.encoder import ImageEncoder
 from oneslice.sam2.meta_config import meta_config
-from tests.sam2.meta_reference import randomize
 
 
 def random_model(architecture: str, size: int) -> Sam2VideoModel:

@@ -4,11 +4,14 @@ import pytest
 import torch
 from transformers import Sam2VideoModel
 
+from benchmarks.meta_reference import CONFIGS, meta_video_predictor
 from oneslice.errors import ModelError
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.meta_config import config_of_weights
 from oneslice.sam2.meta_keys import rename_weights
-from tests.sam2.meta_reference import CONFIGS, meta_video_predictor
+from tests.sam2.meta import require_meta
+
+require_meta()
 
 
 @pytest.fixture(scope="module")

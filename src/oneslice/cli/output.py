@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oneslice.evaluation.tables import Table
+    from oneslice.evaluation.tabular import Table
 
 
 def print_facts(facts: Mapping[str, Any], title: str | None = None) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.evaluation.metrics import Agreement, Presence, compare
-from oneslice.evaluation.summary import Mean
-from oneslice.evaluation.tables import Table
+from oneslice.evaluation.metrics import Agreement, Mean, Presence, compare
+from oneslice.evaluation.tabular import Table, as_csv
 from oneslice.formats import read_label_map, stem_of
 from oneslice.formats.suffixes import VOLUMES, natural_key, suffix_of
 from oneslice.volume import LabelMap, Structure
@@ -190,9 +187,4 @@ def _case(row: Row) -> tuple[str, ...]:
 
 def rows_csv(rows: Sequence[Row]) -> str:
     """Every figure of every structure of every case."""
-    text = io.StringIO()
-    flat = [row.as_dict() for row in rows]
-    writer = csv.DictWriter(text, flat[0].keys() if flat else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
+    return as_csv([row.as_dict() for row in rows])

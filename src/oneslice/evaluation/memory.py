@@ -21,7 +21,7 @@ class PeakMemory:
 
     def __exit__(self, *error: object) -> None:
         if self._measurable:
-            self.mib = _peak()
+            self.mib = peak_mib()
 
 
 def _reset() -> bool:
@@ -32,7 +32,11 @@ def _reset() -> bool:
     return True
 
 
-def _peak() -> float | None:
+def peak_mib() -> float | None:
+    """The largest memory so far, of this program alone; None where the system does not say.
+
+    ``ru_maxrss`` begins with what the parent process held.
+    """
     for line in _STATUS.read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

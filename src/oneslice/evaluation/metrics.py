@@ -16,8 +16,10 @@ method cannot better its distances by finding nothing unseen.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,6 +75,20 @@ class Agreement:
         if not self.reference_ml:
             return None
         return 100 * self.volume_difference_ml / self.reference_ml
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over the cases in which a figure is defined."""
+
+    value: float | None
+    count: int
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Mean:
+        """The plain mean of what is not None."""
+        defined = [v for v in values if v is not None]
+        return cls(fmean(defined) if defined else None, len(defined))
 
 
 def compare(

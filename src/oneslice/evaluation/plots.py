@@ -45,7 +45,7 @@ Points = tuple[list[float | str], list[float]]
 
 def _lines(rows: Rows, summaries: Sequence[VariantSummary]) -> dict[tuple[str, Extents], Points]:
     """(x, Dice x 100) of each line in each setting."""
-    dice = {(s.variant, Extents(s.extents)): s.dice for s in summaries}
+    dice = {(s.variant, s.extents): s.dice for s in summaries}
     lines: dict[tuple[str, Extents], Points] = {}
     for extents in Extents:
         for variant, place in zip(rows.variants, rows.places, strict=True):

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from oneslice.errors import InputError
+from oneslice.evaluation.plan import Extents, Status
 from oneslice.evaluation.scoring import Score
 from oneslice.formats import write_text_atomically
 
 MANIFEST = "manifest.json"
-Settings = dict[str, dict[str, Any]]
+RunSettings = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,14 @@ class Unit:
 
     Args:
         variant: the row of the table.
-        extents: an ``Extents`` value.
+        extents: what the method is told.
         fold: the fold's number.
         case: the query's identity.
         support: the support's identity.
     """
 
     variant: str
-    extents: str
+    extents: Extents
     fold: int
     case: str
     support: str
@@ -63,13 +64,14 @@ class RunFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def begin(self, settings: Settings, manifest: dict[str, Any]) -> None:
+    def begin(self, settings: RunSettings, manifest: dict[str, Any]) -> None:
         """Write the manifest, or take up the run that left one.
 
         Args:
             settings: by group and name, what results depend on. A run that is taken up may add
                 names, such as methods or scans, but those it shares must be the same.
-            manifest: the rest.
+            manifest: the rest. What an earlier start wrote stays; one that differs is added to
+                ``resumed``.
 
         Raises:
             InputError: the folder holds a run with other settings.
@@ -77,7 +79,7 @@ class RunFolder:
         """
         path = self.folder / MANIFEST
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        known: Settings = before.get("settings", {})
+        known: RunSettings = before.get("settings", {})
         changed = [name for group in known for name in _changed(known[group], settings[group])]
         if changed:
             raise InputError(
@@ -85,7 +87,7 @@ class RunFolder:
                 "--output, or repeat the settings in its manifest.json"
             )
         merged = {group: known.get(group, {}) | settings[group] for group in settings}
-        text = json.dumps({"settings": merged} | manifest, indent=1) + "\n"
+        text = json.dumps({"settings": merged} | _starts(before, manifest), indent=1) + "\n"
         write_text_atomically(path, text, overwrite=True)
 
     def load(self, unit: Unit) -> CaseResult | None:
@@ -94,7 +96,9 @@ class RunFolder:
         if not path.exists():
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
-        scores = tuple(Score(**score) for score in content["scores"])
+        scores = tuple(
+            Score(**score | {"status": Status(score["status"])}) for score in content["scores"]
+        )
         return CaseResult(unit, scores, content["seconds"], content["peak_mib"])
 
     def save(self, result: CaseResult) -> None:
@@ -115,6 +119,15 @@ class RunFolder:
     def _path(self, unit: Unit) -> Path:
         stem = self.folder / "cases" / unit.stem
         return stem.with_name(f"{stem.name}.json")
+
+
+def _starts(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The first start of a run, and those later ones that differ from all before them."""
+    first = {name: before.get(name, value) for name, value in now.items()}
+    resumed = before.get("resumed", [])
+    if now not in (first, *resumed):
+        resumed = [*resumed, now]
+    return first | ({"resumed": resumed} if resumed else {})
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

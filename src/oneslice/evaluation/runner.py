@@ -68,12 +68,11 @@ class Run:
             for position in fold.queries[: self.limit]:
                 yield fold, self.dataset.identities[position]
 
-    def units(self, fold: Fold, case: str, variant: Variant) -> list[tuple[Unit, Extents]]:
+    def units(self, fold: Fold, case: str, variant: Variant) -> list[Unit]:
         """The work for one variant on one scan."""
         support = case if variant.within else self.dataset.identities[fold.support]
         return [
-            (Unit(variant.label, extents.value, fold.number, case, support), extents)
-            for extents in self.extents
+            Unit(variant.label, extents, fold.number, case, support) for extents in self.extents
         ]
 
     def all_units(self) -> list[Unit]:
@@ -82,7 +81,7 @@ class Run:
             unit
             for fold, case in self.cases()
             for variant in self.variants
-            for unit, _ in self.units(fold, case, variant)
+            for unit in self.units(fold, case, variant)
         ]
 
 
@@ -102,10 +101,10 @@ def execute(run: Run, folder: RunFolder, progress: Progress) -> Iterator[CaseRes
     for fold, case in run.cases():
         for variant in run.variants:
             missing = []
-            for unit, extents in run.units(fold, case, variant):
+            for unit in run.units(fold, case, variant):
                 known = folder.load(unit)
                 if known is None:
-                    missing.append((unit, extents))
+                    missing.append(unit)
                 else:
                     yield known
             if missing:
@@ -117,15 +116,15 @@ def _compute(
     folder: RunFolder,
     scans: _Scans,
     variant: Variant,
-    units: list[tuple[Unit, Extents]],
+    units: list[Unit],
     progress: Progress,
 ) -> Iterator[CaseResult]:
     """Run one variant on one scan; a method that ignores extents is run once."""
-    query, support = scans[units[0][0].case], scans[units[0][0].support]
+    query, support = scans[units[0].case], scans[units[0].support]
     outputs: tuple[dict[str, Array], float, float | None] | None = None
-    for unit, extents in units:
+    for unit in units:
         progress(unit)
-        plans = plan(run.dataset.structures, query, support, variant.shots, extents)
+        plans = plan(run.dataset.structures, query, support, variant.shots, unit.extents)
         if variant.method.uses_extent:
             outputs = _segment(variant.method, query, support, plans)
         elif outputs is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from oneslice.evaluation.datasets import LabelledStack
 from oneslice.evaluation.metrics import compare
@@ -17,7 +18,7 @@ class Score:
 
     Args:
         structure: its name.
-        status: a ``Status``; the figures are None unless it is scored.
+        status: the figures are None unless it is scored.
         true_positives, false_positives, false_negatives: voxels on the scored slices.
         dice: from these counts.
         hd95, assd: mm, between the surfaces on the scored slices.
@@ -27,7 +28,7 @@ class Score:
     """
 
     structure: str
-    status: str
+    status: Status
     true_positives: int = 0
     false_positives: int = 0
     false_negatives: int = 0
@@ -47,7 +48,7 @@ def score(item: Plan, prediction: Array, query: LabelledStack, tolerance: float)
     """
     request = item.request
     if request is None:
-        return Score(item.structure.name, item.status.value)
+        return Score(item.structure.name, item.status)
     slices = sorted({*request.slices, *item.given})
     span = slice(slices[0], slices[-1] + 1)
     reference = query.mask(item.structure)
@@ -57,7 +58,7 @@ def score(item: Plan, prediction: Array, query: LabelledStack, tolerance: float)
     found = compare(filled[span], reference[span], query.stack.spacing, tolerance)
     return Score(
         item.structure.name,
-        Status.SCORED.value,
+        Status.SCORED,
         overlap.true_positives,
         overlap.false_positives,
         overlap.false_negatives,
@@ -74,5 +75,4 @@ def score(item: Plan, prediction: Array, query: LabelledStack, tolerance: float)
 def _outside_ml(item: Plan, prediction: Array, query: LabelledStack) -> float:
     inside = item.extent.slices if item.extent else ()
     beyond = [z for z in item.request.slices if z not in inside] if item.request else []
-    row, column, between = query.stack.spacing
-    return float(prediction[beyond].sum()) * row * column * between / 1000
+    return float(prediction[beyond].sum()) * prod(query.stack.spacing) / 1000

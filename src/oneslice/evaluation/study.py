@@ -14,10 +14,11 @@ from oneslice.evaluation.datasets.catalog import DESCRIPTIONS
 from oneslice.evaluation.plan import Extents
 from oneslice.evaluation.plots import plot
 from oneslice.evaluation.provenance import data_hash, versions
-from oneslice.evaluation.results import CaseResult, RunFolder, Settings, Unit
+from oneslice.evaluation.results import CaseResult, RunFolder, RunSettings, Unit
 from oneslice.evaluation.runner import Run, execute
 from oneslice.evaluation.summary import VariantSummary, summarise, unscored
-from oneslice.evaluation.tables import Table, cases_csv, dice_table, further_table
+from oneslice.evaluation.tables import cases_csv, dice_table, further_table
+from oneslice.evaluation.tabular import Table
 from oneslice.evaluation.variants import Rows
 
 
@@ -80,7 +81,7 @@ def conduct(
     return _report(study, folder, results)
 
 
-def _settings(study: Study) -> Settings:
+def _settings(study: Study) -> RunSettings:
     run = study.run
     identities = {unit.case for unit in run.all_units()} | {u.support for u in run.all_units()}
     cases: list[Case] = [run.dataset.cases[identity] for identity in sorted(identities)]

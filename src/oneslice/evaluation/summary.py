@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from oneslice.evaluation.plan import Status
+from oneslice.evaluation.metrics import Mean
+from oneslice.evaluation.plan import Extents, Status
 from oneslice.evaluation.protocol import mean_over_folds
 from oneslice.evaluation.results import CaseResult
 from oneslice.evaluation.scoring import Score
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over the cases in which a figure is defined."""
-
-    value: float | None
-    count: int
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> Mean:
-        """The plain mean of what is not None."""
-        defined = [v for v in values if v is not None]
-        return cls(fmean(defined) if defined else None, len(defined))
 
 
 @dataclass(frozen=True)
@@ -57,14 +44,14 @@ class VariantSummary:
 
     Args:
         variant: its title.
-        extents: an ``Extents`` value.
+        extents: what the method was told.
         structures: in the data set's order.
         seconds: mean per scan.
         peak_mib: the largest of all scans.
     """
 
     variant: str
-    extents: str
+    extents: Extents
     structures: tuple[StructureSummary, ...]
     seconds: float
     peak_mib: float | None
@@ -83,7 +70,7 @@ class VariantSummary:
 
 def summarise(results: Sequence[CaseResult], structures: Sequence[str]) -> list[VariantSummary]:
     """One summary for each variant and setting, in the order of the results."""
-    groups: dict[tuple[str, str], list[CaseResult]] = {}
+    groups: dict[tuple[str, Extents], list[CaseResult]] = {}
     for result in results:
         groups.setdefault((result.unit.variant, result.unit.extents), []).append(result)
     return [
@@ -120,16 +107,16 @@ def _structure(name: str, results: Sequence[CaseResult]) -> StructureSummary:
 
 
 def _counts(score: Score, name: str) -> bool:
-    return score.structure == name and score.status == Status.SCORED.value
+    return score.structure == name and score.status is Status.SCORED
 
 
 def unscored(results: Sequence[CaseResult]) -> list[str]:
     """What was not scored and why, one line each."""
     lines = {
         f"fold {r.unit.fold}, scan {r.unit.case}: {s.structure} {s.status}"
-        + (f" ({r.unit.support})" if s.status == Status.NOT_IN_SUPPORT.value else "")
+        + (f" ({r.unit.support})" if s.status is Status.NOT_IN_SUPPORT else "")
         for r in results
         for s in r.scores
-        if s.status != Status.SCORED.value
+        if s.status is not Status.SCORED
     }
     return sorted(lines)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from oneslice.evaluation.datasets import Benchmark
 from oneslice.evaluation.literature import PUBLISHED, Published
 from oneslice.evaluation.plan import Extents
 from oneslice.evaluation.results import CaseResult
 from oneslice.evaluation.summary import StructureSummary, VariantSummary
+from oneslice.evaluation.tabular import Table, as_csv
 
 _NONE = "-"
 _TITLES = {
@@ -22,34 +21,6 @@ _NOT_COMPARABLE = (
     "Numbered rows are published means over all five folds of the complete data set, with "
     "checkpoints of 39 million parameters or more; only rows of one run compare as they stand."
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text in rows and columns.
-
-    Args:
-        title: above it.
-        header: one name for each column.
-        rows: as long as the header.
-        notes: below it.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-
-    def markdown(self) -> str:
-        """As Markdown, ending in a newline."""
-        lines = [f"### {self.title}", "", _line(self.header), _line(["---"] * len(self.header))]
-        lines += [_line(row) for row in self.rows]
-        lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
-        return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def dice_table(
@@ -67,7 +38,7 @@ def dice_table(
         notes: below the table.
 
     """
-    ours = [s for s in summaries if s.extents == extents.value]
+    ours = [s for s in summaries if s.extents is extents]
     names = [s.structure for s in ours[0].structures]
     rows = [(s.variant, *map(_dice, s.structures), _hundredfold(s.dice)) for s in ours]
     published = (
@@ -99,7 +70,7 @@ def _note(row: Published) -> str:
 def further_table(summaries: Sequence[VariantSummary], extents: Extents, tolerance: float) -> Table:
     """Distances, missed structures, false positives beyond the ends, time and memory."""
     header = ("method", "HD95", "ASSD", "NSD", "missed", "beyond", "seconds", "MiB")
-    rows = tuple(_further(s) for s in summaries if s.extents == extents.value)
+    rows = tuple(_further(s) for s in summaries if s.extents is extents)
     notes = (
         f"Means over scans, then structures: HD95 and ASSD in mm, NSD x 100 at {tolerance:g} mm, "
         "ml predicted beyond the structure's ends. HD95 and ASSD over scans in which the "
@@ -129,13 +100,10 @@ def _number(value: float | None) -> str:
 
 def cases_csv(results: Sequence[CaseResult]) -> str:
     """Every figure of every structure of every case."""
-    text = io.StringIO()
-    rows = [
-        {**asdict(result.unit), **asdict(score), "seconds": result.seconds}
-        for result in results
-        for score in result.scores
-    ]
-    writer = csv.DictWriter(text, rows[0].keys() if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return as_csv(
+        [
+            {**asdict(result.unit), **asdict(score), "seconds": result.seconds}
+            for result in results
+            for score in result.scores
+        ]
+    )

@@ -138,6 +138,18 @@ class Dataset:
         )
 
 
+def existing(image: Path, label: Path) -> Path:
+    """The label map of an image.
+
+    Raises:
+        InputError: it is not there.
+
+    """
+    if not label.exists():
+        raise InputError(f"{image}: its label map {label.name} is missing")
+    return label
+
+
 def check_values(labels: LabelMap, known: frozenset[int]) -> LabelMap:
     """The labels, if all their values are known to the data set.
 

@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.evaluation.datasets.base import AS_STORED, Case, LabelledStack, check_values
+from oneslice.evaluation.datasets.base import (
+    AS_STORED,
+    Case,
+    LabelledStack,
+    check_values,
+    existing,
+)
 from oneslice.evaluation.datasets.catalog import Description
 from oneslice.formats import read_label_map, read_volume
 from oneslice.volume import LabelMap
@@ -49,7 +55,7 @@ def _pairs(root: Path, label: str, description: Description) -> list[tuple[int, 
     for number, image, label_of in by_folder or by_name:
         if number not in description.preprocessed:
             raise InputError(f"{image}: {description.title} has no patient of that number")
-        pairs.append((number, (image, _existing(image, label_of(image, label)))))
+        pairs.append((number, (image, existing(image, label_of(image, label)))))
     return pairs
 
 
@@ -65,12 +71,6 @@ def _number(name: str) -> int:
     """The last number in a name, -1 if there is none."""
     found = re.findall(r"\d+", name)
     return int(found[-1]) if found else -1
-
-
-def _existing(image: Path, label: Path) -> Path:
-    if not label.exists():
-        raise InputError(f"{image}: its label map {label.name} is missing beside it")
-    return label
 
 
 def _read(files: tuple[Path, Path], description: Description) -> LabelledStack:

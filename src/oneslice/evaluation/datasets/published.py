@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.evaluation.datasets.base import AS_STORED, Case, LabelledStack
+from oneslice.evaluation.datasets.base import AS_STORED, Case, LabelledStack, existing
 from oneslice.evaluation.datasets.catalog import DESCRIPTIONS, Benchmark, Description
 from oneslice.evaluation.datasets.chaos import read_chaos
 from oneslice.evaluation.datasets.preprocessed import renumbered
@@ -71,7 +71,7 @@ def _find_synapse(root: Path, description: Description) -> dict[int, _Pair]:
         number = int(image.name[3:7])
         label = image.parent.parent / "label" / image.name.replace("img", "label", 1)
         if number in description.published:
-            pairs[number] = image, _existing(image, label)
+            pairs[number] = image, existing(image, label)
     return pairs
 
 
@@ -82,14 +82,8 @@ def _find_cmr(root: Path, description: Description) -> dict[int, _Pair]:
         number = int(image.name[len("patient") : -len("_C0.nii.gz")])
         name = f"patient{number}_C0_manual.nii.gz"
         if number in description.published:
-            pairs[number] = image, _existing(image, labels.get(name, image.with_name(name)))
+            pairs[number] = image, existing(image, labels.get(name, image.with_name(name)))
     return pairs
-
-
-def _existing(image: Path, label: Path) -> Path:
-    if not label.exists():
-        raise InputError(f"{image}: its label map {label.name} is missing")
-    return label
 
 
 def _read_chaos(name: str, files: _Pair) -> LabelledStack:

@@ -46,6 +46,7 @@ class Prompts:
     positions: dict[int, int]
 
     def __post_init__(self) -> None:
+        # all are kept: no more than one for each structure on each slice of a query
         self._memories: dict[tuple[int, int], Memory] = {}
 
     def entries(self, labelled: int) -> range:

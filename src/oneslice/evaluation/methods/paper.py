@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from math import ceil
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from oneslice.augment import AugmentationPolicy
@@ -21,7 +21,7 @@ from oneslice.evaluation.methods.base import Request
 from oneslice.evaluation.methods.options import Options
 from oneslice.evaluation.methods.pairwise import Choose, Pairwise, Prompts
 from oneslice.evaluation.methods.session import Session
-from oneslice.matching import Metric, make_descriptor
+from oneslice.matching import Matcher, Metric, make_descriptor
 from oneslice.pool import SupportPool
 
 
@@ -54,22 +54,18 @@ class Paper(Pairwise):
         return prompts, self._chooser(query, requests, prompts)
 
     def _chooser(self, query: Stack, requests: Sequence[Request], prompts: Prompts) -> Choose:
-        pool = torch.stack(
-            [self._descriptor.describe(prompts.encoded, n) for n in range(len(prompts.pool))]
-        )
-        eligible = prompts.pool.eligible()
+        matcher = Matcher(self._descriptor, prompts.encoded, prompts.pool.eligible())
         frames = self._session.scan(query).encoded
-        distances: dict[int, Tensor] = {}
+
+        @cache
+        def distances(z: int) -> Tensor:
+            return matcher.distances(frames, z)
 
         def choose(z: int, k: int) -> int:
-            if z not in distances:
-                described = self._descriptor.describe(frames, z)
-                distances[z] = self._descriptor.distances(described, pool).cpu()
             candidates = [
                 n for slice_ in _candidates(requests[k], z) for n in prompts.entries(slice_)
             ]
-            shown = [n for n in candidates if eligible[n, k]]
-            return shown[int(distances[z][shown].argmin())]
+            return candidates[int(distances(z)[candidates, k].argmin())]
 
         return choose
 
