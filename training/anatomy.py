@@ -36,9 +36,6 @@ class Organs:
     material: Tensor  # (B, O) index of the tissue
     alive: Tensor  # (B, O)
 
-    def clone(self) -> "Organs":
-        return Organs(**{f.name: getattr(self, f.name).clone() for f in fields(self)})
-
 
 def draw_organs(draw: Draw, batch: int) -> Organs:
     """A batch of anatomies."""

@@ -46,15 +46,6 @@ class Clip:
     supports: int
     chain: bool  # do predictions enter the memory of the frames after them?
 
-    def to(self, device: torch.device) -> "Clip":
-        return Clip(
-            self.pixels.to(device),
-            self.masks.to(device),
-            self.valid.to(device),
-            self.supports,
-            self.chain,
-        )
-
 
 @dataclass(frozen=True)
 class Plan:

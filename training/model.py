@@ -1,8 +1,13 @@
 """The architecture of ``mini``: transformers' Sam2VideoModel, small, with a useful start."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import Sam2VideoConfig, Sam2VideoModel
+
+from training.state import load_shards
 
 STRIDE = 4  # of the patch embedding; masks come out at size / STRIDE
 TOP = 16  # stride of the map that memory and decoder work on
@@ -76,7 +81,7 @@ def _vision(
     }
 
 
-def build_mini(size: int = 256, **shape: object) -> Sam2VideoModel:
+def build_mini(size: int = 256, **shape: Any) -> Sam2VideoModel:
     """A model with random weights that starts close to 'copy the memory's mask'."""
     model = Sam2VideoModel(mini_config(size, **shape))
     with torch.no_grad():
@@ -85,6 +90,20 @@ def build_mini(size: int = 256, **shape: object) -> Sam2VideoModel:
         _copy_prior(model)
         _small_vectors(model)
     return model
+
+
+def averaged(state: Path, size: int = 256) -> Sam2VideoModel:
+    """``mini`` with the averaged weights of a training state."""
+    model = build_mini(size)
+    model.load_state_dict(load_shards(state, "average"))
+    return model
+
+
+def load_model(folder: Path) -> Sam2VideoModel:
+    """A checkpoint folder, or the averaged weights of a training state at 256 pixels."""
+    if (folder / "counters.json").exists():
+        return averaged(folder)
+    return Sam2VideoModel.from_pretrained(folder, dtype=torch.float32)
 
 
 def set_size(model: Sam2VideoModel, size: int) -> None:

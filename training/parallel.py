@@ -31,15 +31,15 @@ def average(parameters: Iterable[nn.Parameter], extra: Tensor) -> Tensor:
     """Averages all gradients, and ``extra`` (n,), over the processes in one message."""
     if not dist.is_initialized():
         return extra
-    owned = [p for p in parameters if p.grad is not None]
-    flat = torch.cat([*(p.grad.flatten() for p in owned), extra.to(owned[0].dtype)])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([*(g.flatten() for g in gradients), extra.to(gradients[0].dtype)])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
     start_at = 0
-    for p in owned:
-        p.grad.copy_(flat[start_at : start_at + p.numel()].view_as(p))
-        start_at += p.numel()
-    return flat[start_at:]
+    for g in gradients:
+        g.copy_(flat[start_at : start_at + g.numel()].view_as(g))
+        start_at += g.numel()
+    return flat[start_at:].clone()  # a view would keep the whole message in memory
 
 
 def share(value: float) -> float:

@@ -4,32 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.evaluation.datasets import Benchmark, Dataset, LabelledStack, open_benchmark
+from oneslice.evaluation.datasets.base import AS_STORED
+from oneslice.evaluation.protocol import slices_with
+from oneslice.formats import read_label_map, read_volume
+from oneslice.frames import Window
+from oneslice.volume import Modality
 
-@dataclass(frozen=True)
-class Fold:
-    """Query patients and the patient whose labelled slices support them."""
-
-    folder: str
-    queries: tuple[int, ...]
-    support: int
-
-
-FOLDS = {
-    "chaos": (
-        Fold("chaos_mri_t2spir", (1, 2, 3, 5), 8),
-        Fold("chaos_mri_t2spir", (8, 10, 13, 15), 19),
-    ),
-    "cmr": (
-        Fold("mscmrseg_bssfp", tuple(range(1, 8)), 8),
-        Fold("mscmrseg_bssfp", tuple(range(8, 15)), 15),
-    ),
+FOLDERS = {
+    "chaos": (Benchmark.CHAOS_MRI, "chaos_mri_t2spir"),
+    "cmr": (Benchmark.CMR, "mscmrseg_bssfp"),
 }
-LABELS = {
+LABELS = {  # the values of the protocol under the names that the README's tables use
     "chaos": {1: "liver", 2: "right kidney", 3: "left kidney", 4: "spleen"},
     "cmr": {1: "myocardium", 2: "left ventricle", 3: "right ventricle"},
 }
@@ -42,19 +32,33 @@ class Scan:
     grey: Tensor
     labels: Tensor
 
+    def shown(self, label: int) -> tuple[int, ...]:
+        """Slices that show the organ."""
+        return slices_with((self.labels == label).numpy())
 
-def read_scan(data: Path, folder: str, patient: int) -> Scan:
-    """One patient of a fold."""
-    return read_folder(data / folder / f"patient{patient:02d}")
+
+def open_set(data: Path, name: str) -> Dataset:
+    """The data set of that name under ``data``, with its folds."""
+    benchmark, folder = FOLDERS[name]
+    return open_benchmark(benchmark, data / folder)
+
+
+def read_case(dataset: Dataset, position: int) -> Scan:
+    """The scan at a position that a fold names."""
+    return scan_of(dataset.cases[dataset.identities[position]].load())
 
 
 def read_folder(where: Path) -> Scan:
-    """Reads image and labels, and scales brightness between the scan's own percentiles."""
-    image = sitk.GetArrayFromImage(sitk.ReadImage(str(where / "image.nii.gz")))
-    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(where / "label.nii.gz")))
-    low, high = np.percentile(image, [0.5, 99.5])
-    grey = np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
-    return Scan(torch.from_numpy(grey)[:, None], torch.from_numpy(labels.astype(np.int64)))
+    """The pair image.nii.gz and label.nii.gz of one folder."""
+    image, labels = read_volume(where / "image.nii.gz"), read_label_map(where / "label.nii.gz")
+    return scan_of(LabelledStack.of(image, labels, AS_STORED))
+
+
+def scan_of(case: LabelledStack) -> Scan:
+    """Scales brightness between the scan's own percentiles, also that of a CT."""
+    window = Window.of(case.stack.volume, Modality.OTHER)
+    grey = torch.from_numpy(window.apply(case.stack.slices))
+    return Scan(grey[:, None], torch.from_numpy(case.labels.astype(np.int64)))
 
 
 def resize_grey(grey: Tensor, size: int) -> Tensor:
@@ -64,7 +68,7 @@ def resize_grey(grey: Tensor, size: int) -> Tensor:
     return F.interpolate(grey, size=(size, size), mode="bilinear", antialias=True)
 
 
-def resize_mask(mask: Tensor, shape: tuple[int, int]) -> Tensor:
+def resize_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Masks (N, 1, H, W) of 0 and 1 in another shape."""
     if mask.shape[-2:] == tuple(shape):
         return mask

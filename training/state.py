@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -72,7 +73,7 @@ def replace_folder(fresh: Path, target: Path) -> None:
         shutil.rmtree(old)
 
 
-def write_json(path: Path, values: dict[str, object]) -> None:
+def write_json(path: Path, values: Mapping[str, float]) -> None:
     path.write_text(json.dumps(values, indent=1) + "\n")
 
 

@@ -18,7 +18,7 @@ from transformers import Sam2VideoModel
 from training import parallel
 from training.clips import Plan, draw_kind, make_clips
 from training.losses import Weights, clip_loss, copy_dice
-from training.model import build_mini, set_size
+from training.model import averaged, build_mini, load_model, set_size
 from training.optimise import Optimiser, ema_decay
 from training.rng import Draw, step_seed
 from training.rollout import run_clip
@@ -66,7 +66,7 @@ class Trainer:
         self.device = torch.device(options.device)
         model = model or build_mini(options.stage(0.0))
         if options.initial:
-            model.load_state_dict(load_weights(Path(options.initial)))
+            model.load_state_dict(load_model(Path(options.initial)).state_dict())
         self.model = model.to(self.device).train()
         kernel = {"cpu": "eager"}.get(self.device.type, "sdpa")
         self.model.set_attn_implementation(
@@ -122,12 +122,12 @@ class Trainer:
             rollout = run_clip(self.model, clip, coin, max(0.15, 0.6 - 1.5 * progress))
         loss, figures = clip_loss(rollout, Weights())
         loss.backward()
-        parallel.average(self.model.parameters(), loss.detach()[None])
+        (mean,) = parallel.average(self.model.parameters(), loss.detach()[None])
         self.optimiser.step(progress)
         self._blend()
         self.step += 1
         self.clips += batch * self.world
-        extra = ("loss", loss.detach()), ("copy", copy_dice(clip))
+        extra = ("loss", mean), ("copy", copy_dice(clip))
         for name, value in (*figures.items(), *extra):
             self.figures.setdefault(name, []).append(value)
 
@@ -180,18 +180,9 @@ class Trainer:
         self.spent = counters["spent"]
 
 
-def load_weights(folder: Path) -> dict[str, Tensor]:
-    """Weights of a checkpoint folder, or the averaged ones of a training state."""
-    if (folder / "counters.json").exists():
-        return load_shards(folder, "average")
-    return Sam2VideoModel.from_pretrained(folder, dtype=torch.float32).state_dict()
-
-
 def export(state: Path, target: Path, size: int = 256) -> Sam2VideoModel:
     """Writes the averaged weights of a state as a checkpoint in half precision."""
-    model = build_mini(size)
-    model.load_state_dict(load_shards(state, "average"))
-    model = model.eval().half()
+    model = averaged(state, size).eval().half()
     model.save_pretrained(target)
     return model
 

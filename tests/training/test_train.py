@@ -8,7 +8,7 @@ from transformers import Sam2VideoModel
 from training.forward import attend, decode, encode, remember_prompt, round_trip
 from training.model import build_mini, set_size
 from training.optimise import Optimiser
-from training.state import load_shards, save_shards
+from training.state import load_shards, save_shards, write_json
 from training.train import Options, Trainer, export
 
 TINY_SHAPE = {"dims": (16, 32, 64, 128), "blocks": (1, 1, 2, 1), "layers": 1}
@@ -80,6 +80,18 @@ def test_shards_stay_small_and_come_back_whole(tmp_path):
     assert all(path.stat().st_size < 16_000_000 for path in paths)
     back = load_shards(tmp_path, "model")
     assert all(torch.equal(back[name], value) for name, value in tensors.items())
+
+
+def test_a_run_begins_with_the_weights_of_a_state_or_a_checkpoint(tmp_path):
+    torch.manual_seed(0)
+    start, state, checkpoint = build_mini(128), tmp_path / "state", tmp_path / "checkpoint"
+    state.mkdir()
+    save_shards(start.state_dict(), state, "average")
+    write_json(state / "counters.json", {"step": 1})
+    start.save_pretrained(checkpoint)
+    for number, folder in enumerate((state, checkpoint)):
+        begun = Trainer(options(tmp_path / str(number), initial=str(folder))).model.state_dict()
+        assert all(torch.equal(begun[name], value) for name, value in start.state_dict().items())
 
 
 def test_a_checkpoint_of_the_average_loads_and_is_small(tmp_path):
