@@ -188,13 +188,14 @@ def test_the_agreement_is_the_mean_of_both_passes(segmenter, frames, monkeypatch
     registered = prepare(engine, descriptor, [SUPPORT.support], Settings(), 1, Stopwatch())
     case = case_of(segmenter, registered, frames[3:6])
     case.prompter.prepare(range(3), lambda: None)
-    passes, segment = [[], [], []], case.segment
+    passes, segment = [[], [], []], Case.segment
 
-    def watched(index, *arguments):
-        passes[index].append(segment(index, *arguments).agreement)
-        return segment(index, *arguments)
+    def watched(self, index, *arguments):
+        found = segment(self, index, *arguments)
+        passes[index].append(found.agreement)
+        return found
 
-    monkeypatch.setattr(case, "segment", watched)
+    monkeypatch.setattr(Case, "segment", watched)
     for result in propagate(case, Strategy.NEIGHBOURS):
         alone, beside = passes[result.index]
         assert torch.allclose(result.agreement, (alone + beside) / 2)
