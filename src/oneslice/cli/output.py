@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from oneslice.evaluation.tabular import Table
 
+_UNLIMITED = 10_000  # characters
+
 
 def print_facts(facts: Mapping[str, Any], title: str | None = None) -> None:
     """Print names and values; long values are folded, never cut."""
@@ -23,7 +25,7 @@ def print_facts(facts: Mapping[str, Any], title: str | None = None) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table with its title and notes."""
+    """Print a table with its title and notes; nothing is cut where no terminal limits it."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -34,6 +36,8 @@ def print_table(table: Table) -> None:
     for row in table.rows:
         shown.add_row(*row)
     console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = _UNLIMITED
     console.print(table.title)
     console.print(shown)
     for note in table.notes:
