@@ -202,6 +202,19 @@ def test_the_agreement_is_the_mean_of_both_passes(segmenter, frames, monkeypatch
         assert not torch.allclose(alone, beside)
 
 
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_what_the_network_calls_absent_is_shown_if_ends_are_cleared_later(
+    trimmed, segmenter, frames
+):
+    engine, descriptor = segmenter._engine, make_descriptor(Settings().metric)
+    registered = prepare(engine, descriptor, [SUPPORT.support], Settings(), 1, Stopwatch())
+    case = case_of(segmenter, registered, frames[MIDDLE : MIDDLE + 1])
+    case.blend, case.trimmed = Blend(100, weight=0.4, presence=99.0), trimmed  # all is absent
+    case.prompter.prepare(range(1), lambda: None)
+    (found,) = propagate(case, Strategy.NEIGHBOURS)
+    assert bool((found.logits > 0).any()) is trimmed
+
+
 def test_slices_whose_labels_are_given_are_seen_by_their_neighbours(segmenter, prepared, frames):
     plain = run(case_of(segmenter, prepared, frames), Strategy.NEIGHBOURS)
     known = {4: torch.ones(3, 128, 128)}

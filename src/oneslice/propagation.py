@@ -65,6 +65,7 @@ class Case:
         prompter: makes the prompts.
         blend: how the network's masks and the registered ones become one.
         known: masks (K, S, S) of the slices whose labels are given.
+        trimmed: whether structures are cleared beyond their ends later.
     """
 
     engine: Engine
@@ -72,6 +73,7 @@ class Case:
     prompter: Prompter
     blend: Blend
     known: Mapping[int, Tensor] = field(default_factory=dict)
+    trimmed: bool = False
 
     def segment(
         self, index: int, prompt: Prompt, others: Sequence[Remembered], frames: int
@@ -164,9 +166,9 @@ def neighbours(case: Case) -> Iterator[SlicePrediction]:
     The first pass stays just ahead of the second, so that few memories are held at a time. The
     agreement is the mean of both: beside its neighbours the network tends to agree beyond a
     structure's ends too. What it calls absent is not remembered, but shown where registration
-    alone puts it: whether it is there is decided later, for the scan as a whole.
+    alone puts it if whether it is there is decided later, for the scan as a whole.
     """
-    beside = replace(case, blend=replace(case.blend, veto=False))
+    beside = replace(case, blend=replace(case.blend, veto=not case.trimmed))
     count, reach = len(case.queries), min(_REACH, case.engine.max_distance)
     prompts: dict[int, Prompt] = {}
     agreements: dict[int, Tensor | None] = {}

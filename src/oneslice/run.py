@@ -125,7 +125,7 @@ class ScanRun:
         prompter.prepare(self._unknown, lambda: tick(1))
         known = {index: self._masks(labels) for index, labels in self._given.items()}
         blend = self._blend(self._settings.carried)
-        case = Case(self._engine, self._queries, prompter, blend, known)
+        case = Case(self._engine, self._queries, prompter, blend, known, self._settings.trim)
         restore = self._frames.letterbox.restore
         first = (
             replace(found, logits=restore(found.logits))
