@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from oneslice.choices import Modality
 from oneslice.geometry import Array, Geometry
-from oneslice.volume import LabelMap, Modality, Structure, Volume
+from oneslice.volume import LabelMap, Structure, Volume
 
 STRUCTURES = (
     Structure(1, "liver", (190, 90, 70)),

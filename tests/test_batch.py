@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from oneslice.batch import CaseReport, Job, Reading, millilitres, plan_jobs, run_jobs
+from oneslice.choices import Format
 from oneslice.errors import InputError
-from oneslice.formats import Format, write_volume
+from oneslice.formats import write_volume
 from oneslice.geometry import Geometry
 from oneslice.segmentation import Segmentation
 from oneslice.volume import LabelMap, Structure

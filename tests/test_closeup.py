@@ -7,10 +7,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from oneslice import Segmenter, Settings
+from oneslice.choices import Modality
 from oneslice.closeup import CloseUp, Region
 from oneslice.geometry import Geometry, SliceView
 from oneslice.segmenter import query_view
-from oneslice.volume import LabelMap, Modality, Volume
+from oneslice.volume import LabelMap, Volume
 from tests.cohort import SHORT, mean_dice, patient
 
 MARGIN = 60  # voxels of nothing around a patient, on each side

@@ -4,10 +4,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.frames import CT_PRESETS, Frames, Letterbox, Window
 from oneslice.geometry import Geometry, SliceView
-from oneslice.volume import Modality, Volume
+from oneslice.volume import Volume
 
 letterboxes = st.builds(
     Letterbox,

@@ -10,11 +10,12 @@ from torchmetrics.functional.image.lpips import (
 )
 
 from oneslice.augment import AugmentationPolicy, draw, warp
+from oneslice.choices import Metric
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.errors import OfflineError
 from oneslice.lpips import Lpips, _linear_weights
-from oneslice.matching import Matcher, Metric, make_descriptor, start_slice
+from oneslice.matching import Matcher, make_descriptor, start_slice
 from oneslice.pool import SupportPool, labelled_slices
 from oneslice.sam2.engine import Engine
 from tests.cohort import patient

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import oneslice
-from oneslice.device import Device, resolve
+from oneslice.choices import Device
+from oneslice.device import resolve
 from oneslice.errors import InputError
 
 

@@ -3,11 +3,12 @@ import pytest
 import torch
 
 from oneslice.augment import AugmentationPolicy, augment, draw
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.frames import Window
 from oneslice.pool import Augmentations, SupportPool, labelled_slices, structure_masks
 from oneslice.support import Support
-from oneslice.volume import LabelMap, Modality, Structure
+from oneslice.volume import LabelMap, Structure
 from tests.cohort import STRUCTURES, patient
 
 SIZE = 64

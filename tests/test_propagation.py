@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from oneslice.choices import Strategy
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.frames import Frames, Window
@@ -8,7 +9,7 @@ from oneslice.fusion import Blend
 from oneslice.matching import make_descriptor
 from oneslice.prepared import prepare
 from oneslice.prompting import PoolMemories
-from oneslice.propagation import Case, Strategy, propagate
+from oneslice.propagation import Case, propagate
 from oneslice.sam2.state import Remembered
 from oneslice.settings import Settings
 from tests.cohort import MIDDLE, patient

@@ -2,12 +2,10 @@ import json
 
 import pytest
 
+from oneslice.choices import Metric, Modality, Strategy
 from oneslice.errors import InputError
 from oneslice.frames import Window
-from oneslice.matching import Metric
-from oneslice.propagation import Strategy
 from oneslice.settings import Settings
-from oneslice.volume import Modality
 
 
 def test_names_are_taken_for_choices():

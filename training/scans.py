@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.choices import Modality
 from oneslice.evaluation.datasets import Benchmark, Dataset, LabelledStack, open_benchmark
 from oneslice.evaluation.datasets.base import AS_STORED
 from oneslice.evaluation.protocol import slices_with
 from oneslice.formats import read_label_map, read_volume
 from oneslice.frames import Window
-from oneslice.volume import Modality
 
 FOLDERS = {
     "chaos": (Benchmark.CHAOS_MRI, "chaos_mri_t2spir"),

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneslice.choices import Format
 from oneslice.errors import InputError, OneSliceError
-from oneslice.formats import Format, native_format, read_volume, sidecar_path, stem_of
+from oneslice.formats import native_format, read_volume, sidecar_path, stem_of
 from oneslice.formats.suffixes import output_format, suffix_of
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -71,20 +70,12 @@ def _read() -> dict[str, Any]:
 
 
 def _write(settings: dict[str, Any]) -> None:
-    """Write beside the old file, then rename: a reader never sees half a file."""
+    from oneslice.formats import write_text_atomically
+
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     try:
-        config_folder().mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=config_folder(), prefix=".config-", suffix=".json")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(name).replace(config_file())
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
+        write_text_atomically(config_file(), text, overwrite=True)
+    except InputError as error:
         raise InputError(
-            f"the settings cannot be written to {config_folder()} ({error.strerror}): set "
-            f"{FOLDER_VARIABLE} to a folder that can be written"
+            f"{error}: set {FOLDER_VARIABLE} to a folder that can be written"
         ) from error

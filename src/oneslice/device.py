@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import torch
 
+from oneslice.choices import Device
 from oneslice.errors import InputError
-
-
-class Device(StrEnum):
-    """AUTO takes the first of CUDA, MPS and CPU that is there."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    MPS = "mps"
 
 
 def resolve(device: Device | str) -> torch.device:

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.geometry import Array, SliceView
-from oneslice.volume import Modality, Volume
+from oneslice.volume import Volume
 
 # Level and width in Hounsfield units, the usual radiology presets.
 CT_PRESETS = {

@@ -8,28 +8,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.choices import Metric
 from oneslice.encoded import EncodedFrames
 
 _POSITIONS = 16  # side of the grid on which encoder features are compared
 _NCC_SIZE = 64
 _SSIM_SIZE = 128
 _TOGETHER = 32  # descriptions compared at once, which bounds the memory
-
-
-class Metric(StrEnum):
-    """How the likeness of two slices is measured."""
-
-    LPIPS = "lpips"
-    ENCODER = "encoder"
-    SSIM = "ssim"
-    NCC = "ncc"
 
 
 class Descriptor(ABC):

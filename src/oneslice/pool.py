@@ -18,11 +18,12 @@ from oneslice.augment import (
     move_masks,
     warp,
 )
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.frames import Frames, Window
 from oneslice.geometry import Array
 from oneslice.support import Support
-from oneslice.volume import Modality, Structure
+from oneslice.volume import Structure
 
 
 @dataclass(frozen=True)

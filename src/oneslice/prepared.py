@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from oneslice.alignment import Heights
 from oneslice.carrying import CarryingPrompter
+from oneslice.choices import Search
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.matching import Descriptor, Matcher
 from oneslice.pool import SupportPool, labelled_slices
-from oneslice.prompting import PoolMemories, PoolPrompter, Prompter, Search
+from oneslice.prompting import PoolMemories, PoolPrompter, Prompter
 from oneslice.sam2.engine import Engine
 from oneslice.settings import Settings
 from oneslice.support import Support, all_structures

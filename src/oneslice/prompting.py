@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import Tensor
@@ -17,17 +16,6 @@ from oneslice.matching import Matcher
 from oneslice.pool import SupportPool
 from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Memory
-
-
-class Search(StrEnum):
-    """How a support comes to resemble a query slice.
-
-    POOL: it is the most alike of its random augmentations (the paper). REGISTER: it is registered
-    onto the slice, image and masks together.
-    """
-
-    POOL = "pool"
-    REGISTER = "register"
 
 
 @dataclass(frozen=True)

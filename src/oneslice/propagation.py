@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.choices import Strategy
 from oneslice.encoded import EncodedFrames
 from oneslice.fusion import Blend
 from oneslice.matching import start_slice
@@ -20,18 +20,6 @@ from oneslice.sam2.engine import Engine
 from oneslice.sam2.state import Memory, Prediction, Remembered
 
 _REACH = 2  # slices to either side whose memories a slice is segmented with
-
-
-class Strategy(StrEnum):
-    """What a slice sees beside its support.
-
-    PAIRWISE: nothing (the paper). SEQUENCE: what was found on the slices before it. NEIGHBOURS:
-    what was found, seeing nothing, on the slices on either side of it.
-    """
-
-    PAIRWISE = "pairwise"
-    SEQUENCE = "sequence"
-    NEIGHBOURS = "neighbours"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from oneslice.choices import Search
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.following import Follower
@@ -19,7 +20,6 @@ from oneslice.geometry import Array, SliceView
 from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
 from oneslice.presence import evidence, stretches, unless_beyond
-from oneslice.prompting import Search
 from oneslice.propagation import Case, SlicePrediction, propagate
 from oneslice.sam2.engine import Engine
 from oneslice.second import second_pass

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import oneslice
+from oneslice.choices import Device
 from oneslice.clock import Stopwatch
 from oneslice.closeup import CloseUp
 from oneslice.completion import complete, incomplete
-from oneslice.device import Device, resolve
+from oneslice.device import resolve
 from oneslice.errors import InputError
 from oneslice.formats import read_volume
 from oneslice.geometry import SliceView, aligned_view, matching_axis

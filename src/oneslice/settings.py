@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from oneslice.augment import AugmentationPolicy
+from oneslice.choices import Effort, Metric, Modality, Search, Strategy
 from oneslice.errors import InputError
 from oneslice.frames import Window
-from oneslice.matching import Metric
 from oneslice.pool import Augmentations
-from oneslice.prompting import Search
-from oneslice.propagation import Strategy
-from oneslice.volume import Modality
-
-
-class Effort(StrEnum):
-    """How much is done for a result, where labelled slices are registered.
-
-    DEFAULT: supports with few labelled slices are completed in their own scan first. FAST: they are
-    not. BEST: they are, and scans are segmented in two passes.
-    """
-
-    FAST = "fast"
-    DEFAULT = "default"
-    BEST = "best"
-
 
 _CHOICES = (
     ("effort", Effort),

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.geometry import Array, Geometry
-
-
-class Modality(StrEnum):
-    """What decides how intensities are scaled."""
-
-    CT = "ct"
-    MR = "mr"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, eq=False)

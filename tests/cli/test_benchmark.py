@@ -86,9 +86,6 @@ def test_within_each_scan(pairs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["folder", "--method", "magic"], "--method 'magic': choose one of copy, registration"),
-        (["folder", "--metric", "mse"], "--metric 'mse': choose one of"),
-        (["folder", "--device", "tpu"], "--device 'tpu': choose one of"),
         (["folder", "--folds", "one"], "give numbers with commas"),
         (["folder", "--folds", "3"], "folds 1 to 2, not 3"),
         (["folder", "--parts", "9"], "can be cut into 2 to 2 folds"),
@@ -107,6 +104,12 @@ def test_bad_options(pairs, tmp_path, arguments, message):
     data.mkdir(exist_ok=True)
     with pytest.raises(InputError, match=message):
         run(*arguments, "--data", data, "-o", tmp_path / "out")
+
+
+def test_a_word_that_is_no_choice_is_answered_with_the_choices(pairs, tmp_path):
+    done = run("folder", "--data", pairs, "--method", "magic", "-o", tmp_path / "out")
+    assert done.exit_code == 2 and not (tmp_path / "out").exists()
+    assert all(name in done.output for name in ("'magic'", "'copy'", "'registration'"))
 
 
 def test_the_command_line_names_what_there_is():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from oneslice.choices import Device, Effort, Format, Metric, Modality, Search, Strategy
 from oneslice.formats import write_label_map, write_volume
 from oneslice.volume import LabelMap
 from tests.cli.command import files, refusal, segment
@@ -77,11 +78,6 @@ def test_a_label_without_a_name(study):
 @pytest.mark.parametrize(
     ("more", "part"),
     [
-        (("--strategy", "both"), "pairwise, sequence"),
-        (("--metric", "psnr"), "lpips, encoder, ssim, ncc"),
-        (("--device", "tpu"), "auto, cpu, cuda, mps"),
-        (("--format", "jpg"), "nifti, nrrd, seg.nrrd, mha"),
-        (("--modality", "pet"), "ct, mr, other"),
         (("--window", "narrow"), "LOW,HIGH"),
         (("--window", "9,1"), "LOW,HIGH"),
         (("--augmentations", "many"), "2x"),
@@ -100,6 +96,24 @@ def test_options_that_cannot_be_used(study, more, part):
     if more == ("--device", "cuda") and torch.cuda.is_available():
         pytest.skip("there is one")
     refusal(segment("scans/p1.nii.gz", more=more), study, part)
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"),
+    [
+        ("--search", Search),
+        ("--effort", Effort),
+        ("--strategy", Strategy),
+        ("--metric", Metric),
+        ("--device", Device),
+        ("--format", Format),
+        ("--modality", Modality),
+    ],
+)
+def test_a_word_that_is_no_choice_is_answered_with_the_choices(study, option, kind):
+    done = segment("scans/p1.nii.gz", more=(option, "magic"))
+    assert done.code == 2 and done.out == "" and not (study / "out").exists()
+    assert option in done.err and all(f"'{member.value}'" in done.err for member in kind)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut short"])

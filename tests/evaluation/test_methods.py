@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from oneslice.evaluation.choices import MethodName
 from oneslice.evaluation.datasets import LabelledStack
 from oneslice.evaluation.datasets.base import AS_STORED
 from oneslice.evaluation.methods.options import Options
-from oneslice.evaluation.methods.registry import MethodMaker, MethodName
+from oneslice.evaluation.methods.registry import MethodMaker
 from oneslice.evaluation.plan import Extents, plan
 from oneslice.evaluation.protocol import Overlap
 from oneslice.geometry import Geometry

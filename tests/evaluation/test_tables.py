@@ -1,11 +1,11 @@
 import pytest
 
 from oneslice.errors import InputError
-from oneslice.evaluation.ablation import Ablation
+from oneslice.evaluation.choices import Ablation, MethodName
 from oneslice.evaluation.datasets import Benchmark
 from oneslice.evaluation.literature import PUBLISHED
 from oneslice.evaluation.methods.options import Options
-from oneslice.evaluation.methods.registry import MethodMaker, MethodName
+from oneslice.evaluation.methods.registry import MethodMaker
 from oneslice.evaluation.plan import Extents, Status
 from oneslice.evaluation.results import CaseResult, Unit
 from oneslice.evaluation.scoring import Score

@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from oneslice.choices import Format
 from oneslice.errors import InputError
-from oneslice.formats import Format, atomic_path, write_label_map, write_text_atomically
+from oneslice.formats import atomic_path, write_label_map, write_text_atomically
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap
 

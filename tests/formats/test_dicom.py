@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.formats import find_scans, read_volume
 from oneslice.geometry import Geometry
-from oneslice.volume import Modality
 from tests.formats.dicom_series import series_datasets, slice_dataset, write_series
 from tests.formats.grids import geometries, ramp, same_grid
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
+from oneslice.choices import Format
 from oneslice.errors import InputError
 from oneslice.formats import (
-    Format,
     describe_structures,
     native_format,
     place_on_grid,

@@ -10,10 +10,11 @@ import SimpleITK as sitk  # noqa: N813
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oneslice.choices import Modality
 from oneslice.formats import read_label_map, read_volume, write_label_map, write_volume
 from oneslice.formats.nifti import write_nifti
 from oneslice.geometry import Geometry
-from oneslice.volume import LabelMap, Modality, Volume
+from oneslice.volume import LabelMap, Volume
 from tests.formats.dicom_series import write_series
 from tests.formats.grids import geometries, ramp, same_grid
 

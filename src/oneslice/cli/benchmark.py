@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneslice.choices import Device, Metric, Search, Strategy
+from oneslice.cli.models import named_or_default
 from oneslice.errors import InputError
-from oneslice.evaluation.ablation import Ablation
+from oneslice.evaluation.choices import Ablation, MethodName
 
 if TYPE_CHECKING:
     from oneslice.evaluation.datasets import Dataset
     from oneslice.evaluation.methods.options import Options
-    from oneslice.evaluation.methods.registry import MethodName
     from oneslice.evaluation.plan import Extents
     from oneslice.evaluation.runner import Run
     from oneslice.evaluation.study import Report, Study
     from oneslice.evaluation.variants import Rows
 
 _LABEL, _SHOTS = "label", 3  # stem of the label files; the field's labelled slices
-_DEFAULT_METHODS = ["copy", "registration", "sam2-plain", "paper", "oneslice"]
 
 
 class Target(StrEnum):
@@ -41,8 +41,8 @@ def benchmark(
     ],
     data: Annotated[Path, typer.Option(help="Its folder, as published or preprocessed.")],
     method: Annotated[
-        list[str] | None,
-        typer.Option(help=f"{', '.join(_DEFAULT_METHODS)}; repeat for several. Default: all."),
+        list[MethodName] | None,
+        typer.Option(help="Repeat for several. Default: all."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -90,14 +90,14 @@ def benchmark(
         int | None, typer.Option(help="Side of the network's input, a multiple of 32.")
     ] = None,
     metric: Annotated[
-        str | None,
-        typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc."),
+        Metric | None,
+        typer.Option(help="How supports are matched; lpips is the paper's. Default: encoder."),
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="Of 'oneslice'; see 'segment'.")] = None,
-    search: Annotated[str | None, typer.Option(help="Of 'oneslice': pool, register.")] = None,
+    strategy: Annotated[Strategy | None, typer.Option(help="Of 'oneslice'; see 'segment'.")] = None,
+    search: Annotated[Search | None, typer.Option(help="Of 'oneslice'; see 'segment'.")] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or mps. Default: the fastest.")
-    ] = None,
+        Device, typer.Option(help="auto: the first of cuda, mps and cpu that is there.")
+    ] = Device.AUTO,
     seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
     tolerance: Annotated[float, typer.Option(help="Of NSD, in mm.")] = 2.0,
     predictions: Annotated[
@@ -111,15 +111,25 @@ def benchmark(
     Results are kept case by case: the same command again goes on where it was stopped.
     """
     from oneslice.cli.benchmark_progress import conduct_with_progress
+    from oneslice.evaluation.methods.options import Options
     from oneslice.evaluation.results import RunFolder
     from oneslice.evaluation.runner import Run
 
     dataset = _open(target, data, label, parts)
     chosen = dataset.chosen_folds(_numbers(folds))
-    names = _names(method)
-    models = model or [_default_model(names)]
-    options = _options(models[0], image_size, device, metric, strategy, search, offline, seed)
-    rows = _rows(names, options, shots, ablate, efficiency, within, models)
+    methods = None if method is None else list(dict.fromkeys(method))
+    models = model or [_default_model(methods)]
+    options = Options(
+        models[0],
+        image_size,
+        device,
+        offline,
+        metric,
+        strategy=strategy,
+        search=search,
+        seed=seed,
+    )
+    rows = _rows(methods, options, shots, ablate, efficiency, within, models)
     run = Run(dataset, chosen, rows.variants, _extents(oracle), tolerance, limit, predictions)
     folder = RunFolder(output or Path("oneslice-benchmark") / dataset.name)
     study = _study(run, rows, target, shots, ablate, efficiency, within)
@@ -127,17 +137,11 @@ def benchmark(
     _print(report, as_json)
 
 
-def _default_model(names: list[MethodName] | None) -> str:
-    from oneslice.config import default_model
+def _default_model(methods: list[MethodName] | None) -> str:
+    from oneslice.sam2.catalogue import model_in_use
 
-    chosen = default_model()
-    if chosen is None and (names is None or any(name.uses_model for name in names)):
-        typer.echo(
-            "no model chosen, measuring with 'mini'; for a stronger one: "
-            "oneslice models download sam2.1-tiny, then --model sam2.1-tiny",
-            err=True,
-        )
-    return chosen or "mini"
+    needed = methods is None or any(method.uses_model for method in methods)
+    return named_or_default(None) if needed else model_in_use()
 
 
 def _open(target: Target, data: Path, label: str, parts: int | None) -> Dataset:
@@ -161,44 +165,6 @@ def _numbers(text: str | None) -> list[int] | None:
         raise InputError(f"--folds {text!r}: give numbers with commas, such as 1,2") from None
 
 
-def _names(method: list[str] | None) -> list[MethodName] | None:
-    from oneslice.cli.choices import choice
-    from oneslice.evaluation.methods.registry import MethodName
-
-    if method is None:
-        return None
-    return [choice(MethodName, name, "--method") for name in dict.fromkeys(method)]
-
-
-def _options(
-    model: str,
-    image_size: int | None,
-    device: str | None,
-    metric: str | None,
-    strategy: str | None,
-    search: str | None,
-    offline: bool,
-    seed: int,
-) -> Options:
-    from oneslice.cli.choices import choice
-    from oneslice.device import Device
-    from oneslice.evaluation.methods.options import Options
-    from oneslice.matching import Metric
-    from oneslice.prompting import Search
-    from oneslice.propagation import Strategy
-
-    return Options(
-        model,
-        image_size,
-        None if device is None else choice(Device, device, "--device"),
-        offline,
-        None if metric is None else choice(Metric, metric, "--metric"),
-        strategy=None if strategy is None else choice(Strategy, strategy, "--strategy"),
-        search=None if search is None else choice(Search, search, "--search"),
-        seed=seed,
-    )
-
-
 def _rows(
     names: list[MethodName] | None,
     options: Options,
@@ -209,7 +175,7 @@ def _rows(
     models: list[str],
 ) -> Rows:
     from oneslice.evaluation import variants
-    from oneslice.evaluation.methods.registry import MethodMaker, MethodName
+    from oneslice.evaluation.methods.registry import MethodMaker
 
     maker = MethodMaker()
     if len(models) > 1 and ablate is not Ablation.MODEL:

@@ -89,6 +89,22 @@ def use(model: Model) -> None:
     typer.echo(f"The default model is now {found.reference}")
 
 
+def named_or_default(model: str | None) -> str:
+    """The model to run: the one named, else the default; where nobody chose one, with a hint."""
+    from oneslice.config import default_model
+    from oneslice.sam2.catalogue import model_in_use
+
+    if model:
+        return model
+    if default_model() is None:
+        typer.echo(
+            "Using mini, the small model inside oneslice. A stronger one: "
+            "oneslice models download sam2.1-large, then oneslice models use sam2.1-large.",
+            err=True,
+        )
+    return model_in_use()
+
+
 def _entry_as_json(entry: CatalogueEntry) -> dict[str, Any]:
     """A model of the catalogue as plain values."""
     return {

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneslice.cli.choices import choice
+from oneslice.choices import Device, Effort, Format, Metric, Modality, Search, Strategy
+from oneslice.cli.models import named_or_default
 from oneslice.errors import InputError
 
 if TYPE_CHECKING:
     from oneslice.batch import CaseReport, Job, Reading
     from oneslice.segmenter import Segmenter
-    from oneslice.settings import Settings
     from oneslice.support import Support
 
 _SCANS = "Scans: files, folders, globs, DICOM series folders or zips of them."
@@ -43,36 +43,36 @@ def segment(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder, or one file for one scan.")],
     names: Annotated[str | None, typer.Option(help=_NAMES)] = None,
     model: Annotated[str | None, typer.Option(help=_MODEL)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[
+        Device, typer.Option(help="auto: the first of cuda, mps and cpu that is there.")
+    ] = Device.AUTO,
     search: Annotated[
-        str,
+        Search,
         typer.Option(
             help="register: the labelled slices are registered onto each slice; pool: the most "
             "alike of their random augmentations is taken (the paper), several times as fast."
         ),
-    ] = "register",
+    ] = Search.REGISTER,
     effort: Annotated[
-        str,
+        Effort,
         typer.Option(
             help="default: where fewer than three slices are labelled, the support's own scan is "
             "segmented first; fast: it is not; best: and each scan is gone through twice."
         ),
-    ] = "default",
+    ] = Effort.DEFAULT,
     strategy: Annotated[
-        str,
+        Strategy,
         typer.Option(
             help="neighbours: each slice sees its support and what was found on the slices around "
             "it; pairwise: its support alone (the paper); sequence: and the slices before it."
         ),
-    ] = "neighbours",
+    ] = Strategy.NEIGHBOURS,
     metric: Annotated[
-        str, typer.Option(help="How supports are matched: encoder, lpips (the paper), ssim, ncc.")
-    ] = "encoder",
+        Metric, typer.Option(help="How supports are matched; lpips is the paper's.")
+    ] = Metric.ENCODER,
     augmentations: Annotated[str, typer.Option(help=_AUGMENTATIONS)] = "16",
     window: Annotated[str | None, typer.Option(help=_WINDOW)] = None,
-    modality: Annotated[
-        str | None, typer.Option(help="ct, mr or other, if the files do not say.")
-    ] = None,
+    modality: Annotated[Modality | None, typer.Option(help="If the files do not say.")] = None,
     axis: Annotated[
         int | None, typer.Option(min=0, max=2, help="Slice axis of the files, 0 to 2.")
     ] = None,
@@ -105,10 +105,7 @@ def segment(
         ),
     ] = None,
     frame: Annotated[int | None, typer.Option(help="Frame of 4D scans, from 0.")] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(help="nifti, nrrd, seg.nrrd or mha. Default: the scan's own."),
-    ] = None,
+    format: Annotated[Format | None, typer.Option(help="Default: the scan's own.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
     memory: Annotated[int, typer.Option(help="MiB of features kept for reuse.")] = 1024,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
@@ -128,14 +125,18 @@ def segment(
     """
     from oneslice.batch import Reading, plan_jobs
     from oneslice.formats import find_scans
+    from oneslice.frames import Window
+    from oneslice.pool import Augmentations
+    from oneslice.segmenter import Segmenter
+    from oneslice.settings import Settings
 
-    chosen = _settings(
+    settings = Settings(
         search=search,
         effort=effort,
         strategy=strategy,
         metric=metric,
-        augmentations=augmentations,
-        window=window,
+        augmentations=Augmentations.parse(augmentations),
+        window=None if window is None else Window.parse(window),
         modality=modality,
         trim=trim,
         closeup=closeup,
@@ -147,43 +148,16 @@ def segment(
     supports = _load_supports(support, labels, names, reading)
     own_labels = {path.resolve() for path in labels}
     found = [scan for scan in find_scans(scans) if scan.resolve() not in own_labels]
-    jobs = plan_jobs(found, out, _format(format), [*support, *labels])
+    jobs = plan_jobs(found, out, format, [*support, *labels])
     _refuse_if_all_exist(jobs, overwrite)
-    segmenter = _segmenter(model, device, chosen, image_size, offline)
+    name = named_or_default(model)
+    segmenter = Segmenter(name, device, settings, image_size=image_size, offline=offline)
     reports = _run(segmenter, jobs, supports, reading, overwrite)
     if as_json:
         typer.echo(json.dumps([report.as_json() for report in reports], indent=1))
     else:
         _print_reports(reports, out)
     _exit(reports)
-
-
-def _settings(**options: Any) -> Settings:
-    from oneslice.frames import Window
-    from oneslice.matching import Metric
-    from oneslice.pool import Augmentations
-    from oneslice.prompting import Search
-    from oneslice.propagation import Strategy
-    from oneslice.settings import Effort, Settings
-    from oneslice.volume import Modality
-
-    window, modality = options.pop("window"), options.pop("modality")
-    return Settings(
-        search=choice(Search, options.pop("search"), "--search"),
-        effort=choice(Effort, options.pop("effort"), "--effort"),
-        strategy=choice(Strategy, options.pop("strategy"), "--strategy"),
-        metric=choice(Metric, options.pop("metric"), "--metric"),
-        augmentations=Augmentations.parse(options.pop("augmentations")),
-        window=None if window is None else Window.parse(window),
-        modality=None if modality is None else choice(Modality, modality, "--modality"),
-        **options,
-    )
-
-
-def _format(text: str | None) -> Any:
-    from oneslice.formats import Format
-
-    return None if text is None else choice(Format, text, "--format")
 
 
 def parse_names(text: str | None) -> dict[str, int] | None:
@@ -230,25 +204,6 @@ def _refuse_if_all_exist(jobs: Sequence[Job], overwrite: bool) -> None:
     if not overwrite and all(job.target.exists() for job in jobs):
         first = jobs[0].target
         raise InputError(f"{first}: exists already; add --overwrite to replace it")
-
-
-def _segmenter(
-    model: str | None, device: str, settings: Settings, image_size: int | None, offline: bool
-) -> Segmenter:
-    from oneslice.config import default_model
-    from oneslice.device import Device
-    from oneslice.segmenter import Segmenter
-
-    name = model or default_model()
-    if name is None:
-        name = "mini"
-        typer.echo(
-            "Using mini, the small model inside oneslice. A stronger one: "
-            "oneslice models download sam2.1-large, then oneslice models use sam2.1-large.",
-            err=True,
-        )
-    where = choice(Device, device, "--device")
-    return Segmenter(name, where, settings, image_size=image_size, offline=offline)
 
 
 def _run(

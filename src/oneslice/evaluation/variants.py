@@ -6,15 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from oneslice.choices import Effort, Metric, Search, Strategy
 from oneslice.errors import InputError, OfflineError
-from oneslice.evaluation.ablation import Ablation
+from oneslice.evaluation.choices import Ablation, MethodName
 from oneslice.evaluation.methods.options import Options
-from oneslice.evaluation.methods.registry import MethodMaker, MethodName
+from oneslice.evaluation.methods.registry import MethodMaker
 from oneslice.evaluation.runner import Variant
-from oneslice.matching import Metric
-from oneslice.prompting import Search
-from oneslice.propagation import Strategy
-from oneslice.settings import Effort
 
 _LABELLED_SLICES = (1, 2, 3, 5, 8)
 _PER_QUERY = (0, 2, 4)

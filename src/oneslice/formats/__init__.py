@@ -6,11 +6,10 @@ from oneslice.formats.labels import read_label_map, write_label_map
 from oneslice.formats.reading import read_volume
 from oneslice.formats.regrid import place_on_grid
 from oneslice.formats.sidecar import describe_structures, sidecar_path
-from oneslice.formats.suffixes import Format, native_format, stem_of
+from oneslice.formats.suffixes import native_format, stem_of
 from oneslice.formats.volumes import write_volume
 
 __all__ = [
-    "Format",
     "atomic_path",
     "describe_structures",
     "find_scans",

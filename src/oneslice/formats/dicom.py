@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.formats.dicom_files import (
     Header,
@@ -26,7 +27,6 @@ from oneslice.formats.itk import simple_itk
 from oneslice.formats.stack import Plane, stack_planes
 from oneslice.formats.suffixes import suffix_of
 from oneslice.geometry import Array, Geometry
-from oneslice.volume import Modality
 
 _MODALITIES = {"CT": Modality.CT, "MR": Modality.MR}
 

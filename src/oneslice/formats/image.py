@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.geometry import Array, Geometry
-from oneslice.volume import Modality
 
 _RIGHT_ANGLE = 0.01  # cosine: about half a degree
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from oneslice.choices import Format
 from oneslice.formats.atomic import atomic_path
 from oneslice.formats.dicom_seg import find_segmentation, read_segmentation
 from oneslice.formats.image import reading
@@ -12,7 +13,7 @@ from oneslice.formats.nifti import write_nifti
 from oneslice.formats.reading import read_image
 from oneslice.formats.sidecar import read_sidecar
 from oneslice.formats.slicer import segments_to_structures, structures_to_segments
-from oneslice.formats.suffixes import Format, output_format, stem_of
+from oneslice.formats.suffixes import output_format, stem_of
 from oneslice.volume import LabelMap
 
 

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from pathlib import Path
 
+from oneslice.choices import Format
 from oneslice.errors import InputError
 
 PICTURES = (".png", ".tif", ".tiff")
 NIFTI = (".nii.gz", ".nii")
 VOLUMES = (*NIFTI, ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 _KNOWN = (*VOLUMES, *PICTURES, ".dcm", ".zip", ".json")
-
-
-class Format(StrEnum):
-    """What a label map can be written as."""
-
-    NIFTI = "nifti"
-    NRRD = "nrrd"
-    SEG_NRRD = "seg.nrrd"
-    MHA = "mha"
-
-    @property
-    def suffix(self) -> str:
-        """The suffix of files in this format, with its dot."""
-        return ".nii.gz" if self is Format.NIFTI else f".{self.value}"
 
 
 _FORMATS = {

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from oneslice.choices import Format
 from oneslice.formats.atomic import atomic_path
 from oneslice.formats.itk import write_itk
 from oneslice.formats.nifti import write_nifti
-from oneslice.formats.suffixes import Format, output_format
+from oneslice.formats.suffixes import output_format
 from oneslice.geometry import Array, Geometry
 from oneslice.volume import Volume
 

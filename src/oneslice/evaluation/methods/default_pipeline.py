@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from oneslice.device import Device
 from oneslice.evaluation.datasets import Stack
 from oneslice.evaluation.methods.base import Method, Request
 from oneslice.evaluation.methods.options import Options
@@ -36,7 +35,7 @@ class DefaultPipeline(Method):
         settings = replace(Settings(seed=options.seed), **given)
         self._segmenter = Segmenter(
             options.model,
-            options.device or Device.AUTO,
+            options.device,
             settings,
             image_size=options.image_size,
             offline=options.offline,

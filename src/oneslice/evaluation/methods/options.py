@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from oneslice.device import Device
-    from oneslice.matching import Metric
-    from oneslice.prompting import Search
-    from oneslice.propagation import Strategy
-    from oneslice.settings import Effort
+from oneslice.choices import Device, Effort, Metric, Search, Strategy
 
 
 @dataclass(frozen=True)
@@ -20,7 +14,7 @@ class Options:
     Args:
         model: a checkpoint's name or path.
         image_size: side of the network's input; None: the checkpoint's own.
-        device: where to run; None: the first of CUDA, MPS and CPU that is there.
+        device: where to run.
         offline: never use the network.
         metric: how supports are matched to slices; None: by encoder features in ``paper``, as
             users get it in ``oneslice``.
@@ -39,7 +33,7 @@ class Options:
 
     model: str = "mini"
     image_size: int | None = None
-    device: Device | None = None
+    device: Device = Device.AUTO
     offline: bool = False
     metric: Metric | None = None
     per_query: int = 2

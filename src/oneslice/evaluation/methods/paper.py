@@ -16,12 +16,13 @@ from typing import Any
 from torch import Tensor
 
 from oneslice.augment import AugmentationPolicy
+from oneslice.choices import Metric
 from oneslice.evaluation.datasets import Stack
 from oneslice.evaluation.methods.base import Request
 from oneslice.evaluation.methods.options import Options
 from oneslice.evaluation.methods.pairwise import Choose, Pairwise, Prompts
 from oneslice.evaluation.methods.session import Session
-from oneslice.matching import Matcher, Metric, make_descriptor
+from oneslice.matching import Matcher, make_descriptor
 from oneslice.pool import SupportPool
 
 

@@ -1,31 +1,16 @@
-"""The methods by name. To add one: a file with a ``Method``, a name and a case here."""
+"""The methods by name. To add one: a file with a ``Method``, a ``MethodName`` and a case here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from oneslice.evaluation.choices import MethodName
 from oneslice.evaluation.methods.base import Method
 from oneslice.evaluation.methods.options import Options
 
 if TYPE_CHECKING:
     from oneslice.evaluation.methods.session import Session
-
-
-class MethodName(StrEnum):
-    """What can be run."""
-
-    COPY = "copy"
-    REGISTRATION = "registration"
-    SAM2_PLAIN = "sam2-plain"
-    PAPER = "paper"
-    ONESLICE = "oneslice"
-
-    @property
-    def uses_model(self) -> bool:
-        """Whether it needs a SAM 2 checkpoint."""
-        return self not in (MethodName.COPY, MethodName.REGISTRATION)
 
 
 @dataclass

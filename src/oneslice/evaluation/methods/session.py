@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneslice.clock import Stopwatch
-from oneslice.device import Device, resolve
+from oneslice.device import resolve
 from oneslice.encoded import EncodedFrames
 from oneslice.evaluation.datasets import Stack
 from oneslice.evaluation.methods.options import Options
@@ -43,7 +43,7 @@ class Session:
             options.model,
             offline=options.offline,
             image_size=options.image_size,
-            device=resolve(options.device or Device.AUTO),
+            device=resolve(options.device),
         )
         self.engine = Engine(network)
         self._scans: OrderedDict[int, EncodedScan] = OrderedDict()
