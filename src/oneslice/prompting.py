@@ -20,10 +20,10 @@ from oneslice.sam2.state import Memory
 
 @dataclass(frozen=True)
 class Match:
-    """The entries of the pool that speak for the K structures on one slice.
+    """What speaks for the K structures on one slice.
 
     Args:
-        chosen: (K,) entries.
+        chosen: (K,), entries of the pool, or the scan's own labelled slices where it is followed.
         distance: (K,), how unlike the slice they are; smaller is better.
     """
 

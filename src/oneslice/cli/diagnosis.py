@@ -29,9 +29,9 @@ class Problem:
 class Diagnosis:
     """The state of this machine as far as oneslice is concerned.
 
-    Attributes:
-        problems: What must be mended before oneslice can work.
-        advice: What would make it work better.
+    Args:
+        problems: what must be mended before oneslice can work.
+        advice: what would make it work better.
     """
 
     versions: dict[str, str | None] = field(default_factory=dict)

@@ -16,11 +16,11 @@ from oneslice.sam2.registry import MINI, MINI_FOLDER, MINI_PARAMETERS, OFFICIAL_
 class CatalogueEntry:
     """A model in the catalogue.
 
-    Attributes:
-        name: What to pass as the model.
-        parameters: The number of weights, where it is known without reading them.
-        path: Where it lies on this machine, or None if it is not here.
-        is_default: Whether it is the model used where none is named.
+    Args:
+        name: what to pass as the model.
+        parameters: the number of weights, where it is known without reading them.
+        path: where it lies on this machine, or None if it is not here.
+        is_default: whether it is the model used where none is named.
     """
 
     name: str

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 class CheckpointInfo:
     """Where weights came from, and what they are.
 
-    Attributes:
-        name: The short name, or the name of the folder or file.
-        sha256: The hash of the file of weights.
-        source: What the name stands for, in words.
-        path: The folder or file that was read.
-        parameters: The number of weights.
-        image_size: The image size the weights were trained at, as far as the files say it.
+    Args:
+        name: the short name, or the name of the folder or file.
+        sha256: the hash of the file of weights.
+        source: what the name stands for, in words.
+        path: the folder or file that was read.
+        parameters: the number of weights.
+        image_size: the image size the weights were trained at, as far as the files say it.
     """
 
     name: str
@@ -59,14 +59,14 @@ def load_model(
     """Load a checkpoint for inference, in 32-bit floats.
 
     Args:
-        name_or_path: A short name, a folder or a file; see the module's docstring.
-        offline: Only changes what the error says where a checkpoint is not downloaded yet.
-        image_size: The side of the images to segment, a multiple of 32; by default the native one.
-        device: Where the model shall run.
+        name_or_path: a short name, a folder or a file; see the module's docstring.
+        offline: only changes what the error says where a checkpoint is not downloaded yet.
+        image_size: the side of the images to segment, a multiple of 32; by default the native one.
+        device: where the model shall run.
 
     Raises:
-        ModelError: If the checkpoint is unknown, missing, corrupt or not of the SAM 2 family.
-        OfflineError: If it is not downloaded and ``offline`` is set.
+        ModelError: the checkpoint is unknown, missing, corrupt or not of the SAM 2 family.
+        OfflineError: it is not downloaded and ``offline`` is set.
         InputError: If ``image_size`` is not a multiple of 32.
     """
     found = locate(name_or_path, offline=offline)

@@ -41,8 +41,8 @@ def download(model: OfficialModel, *, offline: bool = False) -> Path:
     """Download a checkpoint, check its hash and return its folder.
 
     Raises:
-        OfflineError: If the network is forbidden or cannot be reached.
-        ModelError: If the hub has no such files, the disk is full or the hash is not the known one.
+        OfflineError: the network is forbidden or cannot be reached.
+        ModelError: the hub has no such files, the disk is full or the hash is not the known one.
     """
     folder = cached_folder(model)
     if folder is None:
@@ -61,7 +61,7 @@ def check_hash(model: OfficialModel, sha256: str) -> None:
     """Refuse weights that are not those that the name stands for.
 
     Raises:
-        ModelError: If the hash differs from the expected one.
+        ModelError: the hash differs from the expected one.
     """
     expected = expected_hash(model)
     if expected is not None and sha256 != expected:

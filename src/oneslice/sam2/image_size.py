@@ -23,7 +23,7 @@ def set_image_size(config: Any, image_size: int) -> None:
     """Change a ``Sam2VideoConfig``, in place, to another image size.
 
     Raises:
-        InputError: If the size is not a positive multiple of 32.
+        InputError: the size is not a positive multiple of 32.
     """
     if image_size < STEP or image_size % STEP:
         nearest = max(STEP, round(image_size / STEP) * STEP)

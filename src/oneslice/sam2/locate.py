@@ -24,13 +24,13 @@ FILE_TYPES = (".pt", ".pth", ".bin", ".safetensors")
 class Location:
     """A checkpoint on this machine.
 
-    Attributes:
-        name: The short name, or the name of the folder or file.
-        reference: What to pass to find it again from anywhere: the short name or the full path.
-        source: What the name stands for, in words.
-        path: A folder in transformers' format, or a file in the format of Meta's code.
-        licence: The licence of the weights, where it is known.
-        official: The published checkpoint that it is a copy of.
+    Args:
+        name: the short name, or the name of the folder or file.
+        reference: what to pass to find it again from anywhere: the short name or the full path.
+        source: what the name stands for, in words.
+        path: a folder in transformers' format, or a file in the format of Meta's code.
+        licence: the licence of the weights, where it is known.
+        official: the published checkpoint that it is a copy of.
     """
 
     name: str
@@ -50,8 +50,8 @@ def locate(name_or_path: str | Path, *, offline: bool = False) -> Location:
     """Find a checkpoint; a name wins over a file of that name, which is reached as ``./name``.
 
     Raises:
-        ModelError: If there is no such checkpoint on this machine.
-        OfflineError: If it is an official one, not downloaded yet, and ``offline`` is set.
+        ModelError: there is no such checkpoint on this machine.
+        OfflineError: it is an official one, not downloaded yet, and ``offline`` is set.
     """
     if isinstance(name_or_path, Path):
         return _locate_path(name_or_path.expanduser())
@@ -70,7 +70,7 @@ def require_official(name: str) -> OfficialModel:
     """The official checkpoint of that name.
 
     Raises:
-        ModelError: If there is none.
+        ModelError: there is none.
     """
     official = official_model(name)
     if official is not None:

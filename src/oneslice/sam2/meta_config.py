@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Architecture:
     """What sets one published image encoder apart from the others.
 
-    Attributes:
-        width: The channels of the first stage; each later stage doubles them.
-        heads: The attention heads of the first stage; each later stage doubles them.
-        blocks: The blocks of each of the four stages.
-        global_blocks: The blocks that attend to the whole image instead of a window.
-        windows: The side of the attention window in each stage.
-        background: The side of the stored grid of position embeddings.
+    Args:
+        width: the channels of the first stage; each later stage doubles them.
+        heads: the attention heads of the first stage; each later stage doubles them.
+        blocks: the blocks of each of the four stages.
+        global_blocks: the blocks that attend to the whole image instead of a window.
+        windows: the side of the attention window in each stage.
+        background: the side of the stored grid of position embeddings.
     """
 
     name: str
@@ -56,7 +56,7 @@ def config_of_weights(weights: Mapping[str, Tensor], image_size: int = 1024) -> 
     """Find the architecture from the shapes of Meta's weights.
 
     Raises:
-        ModelError: If the image encoder is none of the published ones.
+        ModelError: the image encoder is none of the published ones.
     """
     return _config(
         _architecture_of(weights),

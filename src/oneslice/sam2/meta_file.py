@@ -24,7 +24,7 @@ def load_meta_file(path: Path, image_size: int | None = None) -> tuple[Sam2Video
     """The model in a file, and the image size that the published ones were trained at.
 
     Raises:
-        ModelError: If the file holds no complete SAM 2 model.
+        ModelError: the file holds no complete SAM 2 model.
     """
     weights = read_weights(path)
     if any(key not in weights for key in TELLTALE):

@@ -22,12 +22,12 @@ LICENCE = "Apache-2.0"
 class OfficialModel:
     """One of Meta's published checkpoints.
 
-    Attributes:
-        name: The short name, such as ``sam2.1-tiny``.
-        parameters: The number of weights.
-        revision: The commit (or branch) of the repository that the name stands for.
-        sha256: The published hash of the weights, where it is known.
-        image_size: The side, in pixels, of the images that it was trained on.
+    Args:
+        name: the short name, such as ``sam2.1-tiny``.
+        parameters: the number of weights.
+        revision: the commit (or branch) of the repository that the name stands for.
+        sha256: the published hash of the weights, where it is known.
+        image_size: the side, in pixels, of the images that it was trained on.
     """
 
     name: str

@@ -29,7 +29,7 @@ def load_folder(folder: Path, image_size: int | None = None) -> tuple[Sam2VideoM
     """The model in a folder, and the image size that it was made for.
 
     Raises:
-        ModelError: If the folder holds no complete SAM 2 video model.
+        ModelError: the folder holds no complete SAM 2 video model.
     """
     from transformers import Sam2VideoConfig
 

@@ -30,7 +30,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     saves it; the prefixes that wrappers for many devices and compilers leave are taken off.
 
     Raises:
-        ModelError: If the file is corrupt, holds pickled code or holds no tensors by name.
+        ModelError: the file is corrupt, holds pickled code or holds no tensors by name.
     """
     if path.suffix == ".safetensors":
         return _named_tensors(_load_safetensors(path), path)
