@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from oneslice.fusion import Blend, clear_absent, fuse, overlap, present_logits, remove_fragments
+from oneslice.fusion import (
+    Blend,
+    clear_absent,
+    fuse,
+    overlap,
+    present_logits,
+    remove_fragments,
+    shared,
+)
 from oneslice.sam2.state import ABSENT, Prediction
 from oneslice.volume import Structure
 
@@ -85,6 +93,13 @@ def test_agreement_is_the_share_that_both_masks_have_in_common():
     a[2, :2], b[2, 2:] = 1, 1  # apart
     assert torch.allclose(overlap(a, b), torch.tensor([1.0, 1 / 3, 0.0]))
     assert not overlap(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4)).any()
+
+
+def test_masks_share_what_is_in_both_of_the_larger():
+    masks = torch.zeros(4, 2, 5, dtype=torch.bool)  # the last is empty
+    masks[0, 0, :4] = masks[1, 0, 1:3] = masks[2, :, 2:] = True
+    expected = [[0, 2 / 4, 2 / 6, 0], [2 / 4, 0, 1 / 6, 0], [2 / 6, 1 / 6, 0, 0], [0, 0, 0, 0]]
+    assert torch.allclose(shared(masks), torch.tensor(expected))
 
 
 def test_where_a_structure_is_absent_the_runner_up_takes_its_place():

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneslice.presence import evidence, evidence_followed, reach, stretches
+from oneslice.presence import evidence, evidence_followed, reach, stretches, unless_rivalled
 
 
 def column(values):
@@ -48,6 +48,29 @@ def test_slices_are_measured_against_the_best_of_their_scan():
     assert there.tolist() == [False, True, True, True, False]
     worse = evidence(agreement - 0.1, cost + 0.1)  # another checkpoint, another modality
     assert np.array_equal(worse[:, 0] > 0, there)
+
+
+def test_of_two_structures_with_the_same_mask_only_one_is_there():
+    """A spleen spreads over a kidney; beside it, where it is, both masks only overlap."""
+    kidney, spleen = [4, 3, 2, -1, -4], [1, 1, 1, 3, 4]
+    odds = np.array([kidney, spleen], float).T
+    masks_alike = np.array([0.9, 0.9, 0.9, 0.6, 0.0])
+    shared = masks_alike[:, None, None] * (1 - np.eye(2))
+    assert stretches(odds)[:, 1].all()
+    found = stretches(unless_rivalled(odds, shared))
+    assert found.T.tolist() == [[True] * 3 + [False] * 2, [False] * 3 + [True] * 2]
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=2), st.floats(0, 1))
+def test_rivals_are_told_apart_by_the_odds_of_one_against_the_other(pair, share):
+    """Two masks of one thing: the sign is that of the difference, if both may be there."""
+    odds = np.array([pair])
+    left = unless_rivalled(odds, share * (1 - np.eye(2))[None])
+    assert (left <= odds).all()
+    if share <= 0.7:
+        assert np.array_equal(left, odds)
+    elif share > 0.8 and min(pair) > 0:
+        assert np.allclose(left, [[pair[0] - pair[1], pair[1] - pair[0]]])
 
 
 def test_the_best_slices_are_sought_where_the_structure_should_be():

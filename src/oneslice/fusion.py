@@ -91,6 +91,14 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
     return common / (a.sum((1, 2)) + b.sum((1, 2)) - common).clamp(min=1e-6)
 
 
+def shared(masks: Tensor) -> Tensor:
+    """(K, K): how much of the larger of two masks (K, h, w) is in both; 0 for one and itself."""
+    flat = masks.flatten(1).float()
+    areas = flat.sum(1)
+    common = flat @ flat.T / torch.maximum(areas[:, None], areas).clamp(min=1)
+    return common.fill_diagonal_(0)
+
+
 def fuse(logits: Tensor, structures: Sequence[Structure]) -> tuple[Array, Array]:
     """Labels (rows, columns): per pixel the structure with the largest logit, if that is above 0.
 

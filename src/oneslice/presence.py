@@ -3,9 +3,10 @@
 Past an organ's end, registration finds no place where its surroundings fit, and the network and
 the registered mask no longer agree. Both are compared with the slices of the same scan on which
 they do best, so that neither the modality nor the checkpoint matters. Where the masks agree well,
-nothing else is asked: beside its own labelled slice no other slice of a scan does as well. Where a
-structure was followed through its own scan, registration always finds something that fits; there
-the network's certainty counts, and how far the structure would reach for its width.
+nothing else is asked: beside its own labelled slice no other slice of a scan does as well. Where
+two structures have the same mask, only one of them can be there. Where a structure was followed
+through its own scan, registration always finds something that fits; there the network's certainty
+counts, and how far the structure would reach for its width.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _AGREED, _SURE = 0.5, 12.0  # agreement from which on a structure is there, and 
 _FOLLOWED, _SEEN, _AWAY, _START = 5.0, 3.0, 1.25, 5.0  # the same for structures followed
 _STRONG = 2.0  # power of the evidence: few slices that are certain outweigh many that are not
 _BEYOND, _FAR = 2.0, 1.5  # cost of a radius beyond the expected height; radii that count
+_SAME = 0.75  # of the larger of two masks in both, from which on they are of one thing
 _FARTHEST = 2.0  # radii from which on distance says no more: long structures have no end in sight
 
 
@@ -51,6 +53,19 @@ def evidence_followed(agreement: Array, seen: Array, away: Array) -> Array:
 def unless_beyond(odds: Array, beyond: Array) -> Array:
     """Log odds (N, K), less where slices are ``beyond`` (N, K) the expected heights, in radii."""
     return odds - _BEYOND * np.minimum(beyond, _FAR)
+
+
+def unless_rivalled(odds: Array, shared: Array) -> Array:
+    """Log odds (N, K), less where another structure that may be there has the same mask.
+
+    One of both is wrong, so that what speaks for the other speaks against it.
+
+    Args:
+        odds: (N, K), log odds that a structure is on a slice.
+        shared: (N, K, K), how much of the larger of two masks is in both; 0 for one and itself.
+    """
+    rivals = np.where(shared > _SAME, odds[:, None], 0).max(2, initial=0)
+    return odds - rivals
 
 
 def _short(values: Array, among: Array | None = None) -> Array:

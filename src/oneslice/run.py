@@ -15,11 +15,11 @@ from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.following import Follower
 from oneslice.frames import Frames, Window
-from oneslice.fusion import Blend, clear_absent, fuse, remove_fragments
+from oneslice.fusion import Blend, clear_absent, fuse, remove_fragments, shared
 from oneslice.geometry import Array, SliceView
 from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
-from oneslice.presence import evidence, stretches, unless_beyond
+from oneslice.presence import evidence, stretches, unless_beyond, unless_rivalled
 from oneslice.propagation import Case, SlicePrediction, propagate
 from oneslice.sam2.engine import Engine
 from oneslice.second import second_pass
@@ -80,6 +80,7 @@ class ScanRun:
         size = len(self._frames), len(prepared.structures)
         self._certainty, self._agreement = np.ones(size), np.ones(size)
         self._chosen, self._distance = np.zeros(size, int), np.zeros(size)
+        self._shared = np.zeros((*size, size[1]), np.float32)
 
     def _given_labels(self) -> dict[int, Array]:
         """The labelled slices, by position, if a support is of this very scan."""
@@ -184,7 +185,7 @@ class ScanRun:
         odds[unknown] = evidence(*figures)
         beyond = self._beyond(odds)
         odds[unknown] = evidence(*figures, among=beyond[unknown] == 0)
-        odds = unless_beyond(odds, beyond)
+        odds = unless_rivalled(unless_beyond(odds, beyond), self._shared)
         present = np.ones(odds.shape, bool)
         present[unknown] = stretches(odds[unknown])
         self._certainty = np.where(present, self._certainty, 1 / (1 + np.exp(odds)))
@@ -220,6 +221,7 @@ class ScanRun:
         with self._clock.stage("fusion"):
             found = fuse(result.logits, self._prepared.structures)
             self._labels[index], self._second[index] = found
+            self._shared[index] = shared(result.logits > 0)
             self._certainty[index] = result.certainty
             self._chosen[index], self._distance[index] = result.match.chosen, result.match.distance
             if result.agreement is not None:
