@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 
 from oneslice.cli import app
 from oneslice.errors import InputError
+from oneslice.formats import read_label_map, write_label_map
+from oneslice.volume import LabelMap, Structure
 from tests.evaluation.cohort import make_scan, write_nifti
 
 
@@ -59,6 +61,42 @@ def test_tolerance_is_in_millimetres(folders, tmp_path):
         for t in (["--tolerance", "1"], ["--tolerance", "4"])
     )
     assert near[1]["nsd"] < 0.8 and far[1]["nsd"] == pytest.approx(1)
+
+
+def write_named(path, values, names):
+    """The labels 1 and 2 of a scan stored as these values, with names by value."""
+    plain = write_nifti(path.with_name("plain.nii.gz"), np.take([0, *values], make_scan(0)[1]))
+    labels = read_label_map(plain)
+    structures = tuple(Structure(value, name, (9, 9, 9)) for value, name in names.items())
+    return write_label_map(LabelMap(labels.array, labels.geometry, structures), path)
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "clash"),
+    [
+        ((2, 1), {1: "spleen", 2: "liver"}, "label 1 is 'liver', .* label 1 is 'spleen'"),
+        ((2, 3), {2: "liver", 3: "kidney"}, "label 1 is 'liver', .* label 2 is 'liver'"),
+    ],
+)
+def test_names_that_contradict_each_other_are_refused(tmp_path, values, names, clash):
+    prediction = write_named(tmp_path / "pred.seg.nrrd", (1, 2), {1: "liver", 2: "spleen"})
+    reference = write_named(tmp_path / "ref.seg.nrrd", values, names)
+    with pytest.raises(InputError, match=f"{clash}.*one value and one name") as refused:
+        run(prediction, reference)
+    assert "pred.seg.nrrd" in str(refused.value) and "ref.seg.nrrd" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "names", [{1: "Liver", 2: "lesion"}, {1: "liver"}, {2: "lesion", 5: "kidney"}, {}]
+)
+def test_names_that_agree_or_are_not_given_are_compared(tmp_path, names):
+    given = {1: "liver", 2: "lesion", 3: "lesion"}
+    prediction = write_named(tmp_path / "pred.seg.nrrd", (1, 2), given)
+    same = write_named(tmp_path / "same.seg.nrrd", (1, 2), given)
+    reference = write_named(tmp_path / "ref.seg.nrrd", (1, 2), names)
+    assert "Dice" in run(prediction, same).output
+    found = json.loads(run(prediction, reference, "--json").output)
+    assert [row["dice"] for row in found if row["value"] < 3] == [1, 1]
 
 
 def test_a_prediction_without_reference_is_said(folders):
