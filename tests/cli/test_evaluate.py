@@ -112,6 +112,17 @@ def test_a_reference_without_prediction_is_refused(folders):
         run(predictions, references)
 
 
+def test_two_files_of_one_name_are_refused(folders):
+    predictions, references = folders
+    write_label_map(read_label_map(references / "a.nii.gz"), references / "a.seg.nrrd")
+    with pytest.raises(InputError, match=r"ref/a.nii.gz and a.seg.nrrd differ in suffix only"):
+        run(predictions, references)
+    with pytest.raises(InputError, match=r"ref/a.nii.gz and a.seg.nrrd"):
+        run(references, predictions)
+    (predictions / "a.nii.gz").unlink()  # not compared, so it does not matter which
+    assert "not compared: a" in run(references, predictions).output
+
+
 def test_wrong_grids_are_refused(folders):
     predictions, references = folders
     write_nifti(predictions / "a.nii.gz", make_scan(0)[1], spacing=(1.0, 1.5, 5.0))

@@ -14,7 +14,7 @@ from oneslice.errors import InputError
 from oneslice.evaluation.metrics import Agreement, Mean, Presence, compare
 from oneslice.evaluation.tabular import Table, as_csv
 from oneslice.formats import read_label_map, stem_of
-from oneslice.formats.suffixes import VOLUMES, natural_key, suffix_of
+from oneslice.formats.suffixes import VOLUMES, only_one, volumes_by_stem
 from oneslice.volume import LabelMap, Structure
 
 RULE = (
@@ -63,7 +63,7 @@ def pair(predictions: Path, references: Path) -> Pairs:
 
     Raises:
         InputError: one is a file and the other a folder, nothing is there, or a reference has no
-            prediction.
+            prediction or several.
 
     """
     for path in (predictions, references):
@@ -80,16 +80,13 @@ def pair(predictions: Path, references: Path) -> Pairs:
             f"({', '.join(missing[:5])}); files are matched by their names without suffix"
         )
     extra = tuple(name for name in predicted if name not in expected)
-    return Pairs({name: (predicted[name], expected[name]) for name in expected}, extra)
+    matched = {name: (only_one(predicted[name]), only_one(expected[name])) for name in expected}
+    return Pairs(matched, extra)
 
 
-def _label_maps(folder: Path) -> dict[str, Path]:
+def _label_maps(folder: Path) -> dict[str, list[Path]]:
     """The label maps below a folder by path without suffix."""
-    files = (p for p in folder.rglob("*") if suffix_of(p) in VOLUMES and p.name[0] != ".")
-    named = {
-        (p.parent.relative_to(folder) / stem_of(p)).as_posix(): p
-        for p in sorted(files, key=natural_key)
-    }
+    named = volumes_by_stem(folder, folder.rglob("*"))
     if not named:
         raise InputError(f"{folder}: no label maps in it ({', '.join(VOLUMES)})")
     return named
