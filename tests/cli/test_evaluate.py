@@ -63,6 +63,12 @@ def test_tolerance_is_in_millimetres(folders, tmp_path):
     assert near[1]["nsd"] < 0.8 and far[1]["nsd"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("tolerance", ["0", "inf", "nan"])
+def test_a_tolerance_that_is_none_is_refused(folders, tolerance):
+    with pytest.raises(InputError, match=f"positive and finite, not {tolerance} mm"):
+        run(*folders, "--tolerance", tolerance)
+
+
 def write_named(path, values, names):
     """The labels 1 and 2 of a scan stored as these values, with names by value."""
     plain = write_nifti(path.with_name("plain.nii.gz"), np.take([0, *values], make_scan(0)[1]))
