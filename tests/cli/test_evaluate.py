@@ -9,6 +9,7 @@ from oneslice.cli import app
 from oneslice.errors import InputError
 from oneslice.formats import read_label_map, write_label_map
 from oneslice.volume import LabelMap, Structure
+from tests.cli.command import oneslice
 from tests.evaluation.cohort import make_scan, write_nifti
 
 
@@ -133,7 +134,30 @@ def test_wrong_grids_are_refused(folders):
     predictions, references = folders
     write_nifti(predictions / "a.nii.gz", make_scan(0)[1], spacing=(1.0, 1.5, 5.0))
     with pytest.raises(InputError, match="not on the grid"):
-        run(predictions, references)
+        run(predictions / "a.nii.gz", references / "a.nii.gz")
+
+
+def test_the_other_pairs_are_measured_when_one_fails(folders, tmp_path):
+    predictions, references = folders
+    (predictions / "a.nii.gz").write_bytes(b"nothing")
+    done = run(predictions, references, "--json", "--csv", tmp_path / "out.csv")
+    assert done.exit_code == 1
+    assert {row["case"] for row in json.loads(done.stdout)} == {"b"}
+    assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 3
+    first, last = done.stderr.splitlines()
+    assert first.startswith("oneslice: a: ") and first.endswith("a.nii.gz: is not a NIfTI image")
+    assert last == "oneslice: 1 of 2 pairs failed"
+    (predictions / "b.nii.gz").write_bytes(b"nothing")
+    done = run(predictions, references, "--json")
+    assert done.exit_code == 1 and json.loads(done.stdout) == []
+
+
+def test_a_pair_that_is_the_only_one_and_fails_is_an_error(folders):
+    predictions, references = folders
+    (predictions / "a.nii.gz").write_bytes(b"nothing")
+    done = oneslice("evaluate", predictions / "a.nii.gz", references / "a.nii.gz", "--json")
+    assert done.code == 2 and done.out == ""
+    assert done.err == f"oneslice: {predictions}/a.nii.gz: is not a NIfTI image\n"
 
 
 def test_other_bad_input(folders, tmp_path):

@@ -11,6 +11,7 @@ import typer
 
 from oneslice.choices import Device, Effort, Format, Metric, Modality, Search, Strategy
 from oneslice.cli.models import named_or_default
+from oneslice.cli.output import exit_if_failed
 from oneslice.errors import InputError
 
 if TYPE_CHECKING:
@@ -254,11 +255,7 @@ def _print_reports(reports: Sequence[CaseReport], out: Path) -> None:
 
 
 def _exit(reports: Sequence[CaseReport]) -> None:
-    failed = [report for report in reports if report.error is not None]
+    failed = {str(report.scan): report.error for report in reports if report.error is not None}
     if failed and len(reports) == 1:
-        raise InputError(str(failed[0].error))
-    for report in failed:
-        typer.echo(f"oneslice: {report.scan}: {report.error}", err=True)
-    if failed:
-        typer.echo(f"oneslice: {len(failed)} of {len(reports)} scans failed", err=True)
-        raise typer.Exit(1)
+        raise InputError(*failed.values())
+    exit_if_failed(failed, len(reports), "scans")
