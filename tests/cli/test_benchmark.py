@@ -88,6 +88,7 @@ def test_within_each_scan(pairs, tmp_path):
     [
         (["folder", "--folds", "one"], "give numbers with commas"),
         (["folder", "--folds", "3"], "folds 1 to 2, not 3"),
+        (["folder", "--parts", "0"], "can be cut into 2 to 2 folds, not 0"),
         (["folder", "--parts", "9"], "can be cut into 2 to 2 folds"),
         (["folder", "--tolerance", "inf"], "tolerance must be positive and finite"),
         (["cmr", "--parts", "2"], "--parts is for 'folder'"),

@@ -31,7 +31,8 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
 
     Raises:
         InputError: no such folder, none of the layouts, an image without its labels, two files
-            for one of them, fewer than two pairs, or nothing labelled.
+            for one of them, fewer than two pairs, nothing labelled, or a number of folds that
+            the pairs cannot be cut into.
 
     """
     if not root.is_dir():
@@ -46,7 +47,7 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
     cases = {
         name: Case(name, files, partial(_read, files, directions)) for name, files in pairs.items()
     }
-    cuts = even_cuts(len(pairs), parts or len(pairs))
+    cuts = even_cuts(len(pairs), len(pairs) if parts is None else parts)
     return Dataset(root.name, "pairs", _structures(pairs), tuple(pairs), cases, folds(cuts))
 
 
