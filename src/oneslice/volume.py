@@ -91,6 +91,11 @@ class Structure:
         """A structure of which only the value is known."""
         return cls(value, f"label {value}", default_color(value))
 
+    @property
+    def is_named(self) -> bool:
+        """Whether its name says more than its value."""
+        return self.name != f"label {self.value}"
+
 
 def default_color(value: int) -> tuple[int, int, int]:
     """A colour of its own for each value: hues a golden angle apart."""

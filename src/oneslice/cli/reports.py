@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from oneslice.cli.output import exit_if_failed, print_table
 from oneslice.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ def run_with_progress(
 
 def print_reports(reports: Sequence[CaseReport], out: Path, as_json: bool) -> None:
     """Print what was written, as a table or as JSON."""
-    from oneslice.cli.output import print_table
     from oneslice.evaluation.tabular import Table
 
     if as_json:
@@ -78,12 +78,7 @@ def exit_with(reports: Sequence[CaseReport]) -> None:
     Raises:
         InputError: the only scan failed.
     """
-    failed = [report for report in reports if report.error is not None]
+    failed = {str(report.scan): report.error for report in reports if report.error is not None}
     if failed and len(reports) == 1:
-        raise InputError(str(failed[0].error))
-    for report in failed:
-        scan, error = str(report.scan), str(report.error)
-        typer.echo(f"oneslice: {error if scan in error else f'{scan}: {error}'}", err=True)
-    if failed:
-        typer.echo(f"oneslice: {len(failed)} of {len(reports)} scans failed", err=True)
-        raise typer.Exit(1)
+        raise InputError(*failed.values())
+    exit_if_failed(failed, len(reports), "scans")
