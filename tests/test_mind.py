@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from oneslice.mind import blur, describe, mind, within
+
+
+def slices(count=2, size=24):
+    smooth = ndimage.gaussian_filter(
+        np.random.default_rng(3).random((count, size, size)), (0, 2, 2)
+    )
+    return torch.from_numpy(smooth / smooth.max()).float()[:, None]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.3, 1), st.floats(0, 0.3))
+def test_brightness_and_contrast_do_not_matter(contrast, brightness):
+    """But for what is next to flat; other slices differ by a third."""
+    images = slices() * 0.6
+    other = contrast * images + brightness
+    assert (describe(images) - describe(other)).abs().mean() < 0.01
+
+
+def test_what_is_described_lies_between_0_and_1_and_each_slice_counts_alone():
+    described = describe(slices(3))
+    assert described.shape == (3, 9, 24, 24)
+    assert described.min() >= 0 and described.max() <= 1
+    assert torch.allclose(described[1:2], describe(slices(3)[1:2]), atol=1e-6)
+    ranks = described[:, 8].flatten(1)
+    assert (ranks.argsort(1) == slices(3).flatten(1).argsort(1)).all()
+
+
+def test_turned_slices_are_described_by_turned_neighbours():
+    """A quarter turn: the neighbour that was on the right is above."""
+    images = slices(1)
+    plain, turned = mind(images), mind(images.rot90(1, (2, 3))).rot90(-1, (2, 3))
+    order = [1, 2, 3, 0, 5, 6, 7, 4]
+    assert torch.allclose(turned, plain[:, order], atol=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0])
+def test_blur_is_a_gaussian(sigma):
+    image = slices(1)
+    expected = ndimage.gaussian_filter(
+        image[0, 0].numpy(), sigma, mode="nearest", radius=round(3 * sigma)
+    )
+    assert np.allclose(blur(image, sigma)[0, 0], expected, atol=1e-5)
+
+
+@given(st.integers(1, 5))
+def test_within_is_a_square(distance):
+    masks = torch.from_numpy(np.random.default_rng(1).random((2, 20, 17)) > 0.97)
+    square = np.ones((1, 2 * distance + 1, 2 * distance + 1))
+    assert np.array_equal(within(masks, distance), ndimage.binary_dilation(masks, square))
