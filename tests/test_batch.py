@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -63,12 +64,13 @@ def test_failures_are_reported_and_the_others_go_on(segmenter, tmp_path):
 
 
 def test_frames_and_axes_reach_the_reader(segmenter, tmp_path):
-    write_volume(patient(2, SHORT).image, tmp_path / "p.nii.gz")
+    film = np.stack([patient(2, SHORT).image.array] * 2, -1)
+    nibabel.save(nibabel.Nifti1Image(film, np.eye(4)), tmp_path / "p.nii.gz")
     job = Job(tmp_path / "p.nii.gz", tmp_path / "out.nii.gz")
-    reading = Reading(frame=1)
+    reading = Reading(frame=2)
     (report,) = run_jobs(segmenter, [job], patient(1).support, reading=reading)
-    assert "no frame 1" in report.error
-    (report,) = run_jobs(segmenter, [job], patient(1).support, reading=Reading(axis=7))
+    assert "no frame 2" in report.error
+    (report,) = run_jobs(segmenter, [job], patient(1).support, reading=Reading(None, 1, 7))
     assert "0, 1 or 2" in report.error and not job.target.exists()
 
 

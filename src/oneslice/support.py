@@ -60,7 +60,7 @@ class Support:
         frame: int | None = None,
     ) -> Support:
         """Read the scan and its label map; ``names`` maps structure names to label values."""
-        label_map = read_label_map(labels)
+        label_map = read_label_map(labels, frame=frame)
         if names:
             label_map = label_map.renamed(names)
         volume = read_volume(image, series=series, frame=frame)

@@ -17,7 +17,9 @@ from oneslice.formats.suffixes import output_format, stem_of
 from oneslice.volume import LabelMap
 
 
-def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
+def read_label_map(
+    path: str | Path, *, series: str | None = None, frame: int | None = None
+) -> LabelMap:
     """Read a label map from any format that scans come in, or from DICOM SEG.
 
     Names and colours come from the file (Slicer's ``.seg.nrrd``, DICOM SEG), else from a sidecar
@@ -26,6 +28,7 @@ def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
     Args:
         path: a file or folder.
         series: the SeriesInstanceUID to take from a DICOM folder that holds several.
+        frame: which 3D label map to take from a 4D file, from 0; other files have no choice.
 
     Raises:
         InputError: as ``read_volume``; values that are no labels; overlapping segments.
@@ -36,7 +39,7 @@ def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
         segmentation = find_segmentation(path, series) if path.exists() else None
     if segmentation is not None:
         return LabelMap(*read_segmentation(segmentation), stem_of(path))
-    image = read_image(path, series=series, palette=True)
+    image = read_image(path, series=series, frame=frame, palette=True)
     structures = segments_to_structures(image.header) or read_sidecar(path)
     return LabelMap(image.array, image.geometry, structures, stem_of(path))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from oneslice.errors import InputError
 from oneslice.formats.dicom import read_dicom
 from oneslice.formats.dicom_files import is_dicom
-from oneslice.formats.image import Image, pick_frame, reading
+from oneslice.formats.image import Image, reading
 from oneslice.formats.itk import read_itk
 from oneslice.formats.nifti import read_nifti
 from oneslice.formats.pictures import pictures_in, read_pictures
@@ -22,7 +22,7 @@ def read_volume(path: str | Path, *, series: str | None = None, frame: int | Non
         path: a NIfTI, NRRD, MetaImage, PNG or TIFF file; a folder, zip archive or file of a DICOM
             series; or a folder of PNG or TIFF slices.
         series: the SeriesInstanceUID to take from a DICOM folder that holds several.
-        frame: which 3D image to take from a 4D file, from 0.
+        frame: which 3D image to take from a 4D file, from 0; other files have no choice.
 
     Returns:
         The volume; its name is the file's or folder's without suffixes.
@@ -55,7 +55,6 @@ def _read(path: Path, series: str | None, frame: int | None, palette: bool) -> I
     _check_readable(path)
     if suffix_of(path) in VOLUMES and not path.is_dir():
         return read_nifti(path, frame) if suffix_of(path) in NIFTI else read_itk(path, frame)
-    pick_frame(path, 1, frame)
     if suffix_of(path) in PICTURES or (path.is_dir() and _holds_pictures(path)):
         return read_pictures(path, palette)
     if path.is_dir() or suffix_of(path) == ".zip" or is_dicom(path):
