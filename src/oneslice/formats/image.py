@@ -26,6 +26,7 @@ class Image:
         modality: None if the file does not say.
         slice_axis: the through-plane axis, None if the file does not say.
         header: text fields of the file.
+        located: whether the file says where its slices lie; pictures and 2D files do not.
 
     """
 
@@ -34,6 +35,7 @@ class Image:
     modality: Modality | None = None
     slice_axis: int | None = None
     header: Mapping[str, str] = field(default_factory=dict)
+    located: bool = True
 
 
 def refuse_colours(path: Path, components: int) -> None:

@@ -39,7 +39,8 @@ def read_nifti(path: Path, frame: int | None = None) -> Image:
     scale = _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
     affine = np.diag([scale, scale, scale, 1]) @ _LPS_FROM_RAS @ image.affine
     geometry = right_angled(Geometry(array.shape, affine), path)
-    return Image(array, geometry, slice_axis=image.header.get_dim_info()[2])
+    through = image.header.get_dim_info()[2]
+    return Image(array, geometry, slice_axis=through, located=len(image.shape) > 2)
 
 
 def _check_compression(path: Path) -> None:
