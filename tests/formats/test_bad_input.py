@@ -139,6 +139,32 @@ def test_constant_complex_and_fractions(tmp_path):
     assert "from 0 up" in refusal(path, read_label_map)
 
 
+def _without_last_spacing(path, image, codes):
+    """As other programs may write it; nibabel would mend the header."""
+    header = image.header
+    header["sform_code"], header["qform_code"] = codes
+    header["pixdim"][3] = 0
+    path.write_bytes(header.binaryblock + bytes(4) + np.asarray(image.dataobj).tobytes("F"))
+    return path
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("codes", [(0, 0), (0, 1), (2, 0), (4, 1)])
+def test_a_spacing_of_zero(tmp_path, kind, codes):
+    image = kind(ramp((4, 3, 2)), np.diag([2, 2, 5, 1]))
+    path = _without_last_spacing(tmp_path / "a.nii", image, codes)
+    if codes[0]:
+        assert read_volume(path).geometry.spacing == (2, 2, 5)
+    else:
+        assert "spacing of 0 in its header (pixdim [2.0, 2.0, 0.0])" in refusal(path)
+
+
+def test_a_2d_file_needs_no_third_spacing(tmp_path):
+    image = nibabel.Nifti1Image(ramp((4, 3)), np.eye(4))
+    path = _without_last_spacing(tmp_path / "a.nii", image, (0, 0))
+    assert read_volume(path).geometry.spacing == (1, 1, 1)
+
+
 def test_shear(tmp_path):
     sheared = np.eye(4)
     sheared[0, 1] = 0.3
