@@ -49,7 +49,8 @@ class Geometry:
             raise InputError(f"a volume needs three axes of at least one voxel, not {self.shape}")
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError("the affine must be a finite 4 x 4 matrix")
-        if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        columns = affine[:3, :3]
+        if abs(np.linalg.det(columns)) <= 1e-9 * np.linalg.norm(columns, axis=0).prod():
             raise InputError("the affine is singular: check the spacing and direction in the file")
         affine.flags.writeable = False
         object.__setattr__(self, "affine", affine)

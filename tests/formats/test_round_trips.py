@@ -102,6 +102,15 @@ def test_nifti_in_metres(tmp_path):
     assert np.allclose(read_volume(tmp_path / "a.nii").geometry.spacing, (2, 3, 4))
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_tenth_of_a_micrometre(tmp_path, suffix):
+    geometry = Geometry.from_parts((4, 5, 6), (1e-4, 1e-4, 3e-4), (0.01, 0.02, 0.03))
+    path = write_label_map(LabelMap(ramp((4, 5, 6)) % 3, geometry), tmp_path / f"a{suffix}")
+    back = read_label_map(path)
+    assert np.array_equal(back.array, ramp((4, 5, 6)) % 3)
+    assert geometry.difference(back.geometry) is None
+
+
 def test_nifti_2_of_another_byte_order(tmp_path):
     array = ramp((2, 3, 4), ">f8")
     header = nibabel.Nifti2Header(endianness=">")
