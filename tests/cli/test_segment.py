@@ -210,6 +210,14 @@ def test_the_modality_scales_scans_and_supports(study):
     assert json.loads((study / "out/p1.json").read_text())["window"] == [-160, 240]
 
 
+def test_the_space_of_a_registered_scan(study):
+    image = nibabel.load(study / "scans/p1.nii.gz")
+    image.set_sform(image.affine, "mni")
+    nibabel.save(image, study / "mni.nii.gz")
+    assert segment("mni.nii.gz").code == 0
+    assert nibabel.load(study / "out/mni.nii.gz").header["sform_code"] == 4
+
+
 def test_the_geometry_of_a_turned_scan(study):
     scan = patient(1, SHORT).image
     affine = scan.geometry.affine @ np.diag([-1.0, 1, 1, 1])

@@ -40,7 +40,8 @@ def read_nifti(path: Path, frame: int | None = None) -> Image:
     array = _array(image, path, frame)
     scale = _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
     affine = np.diag([scale, scale, scale, 1]) @ _LPS_FROM_RAS @ image.affine
-    geometry = right_angled(Geometry(array.shape, affine), path)
+    space = int(image.header["sform_code"]) or int(image.header["qform_code"]) or 1
+    geometry = right_angled(Geometry(array.shape, affine, space), path)
     through = image.header.get_dim_info()[2]
     return Image(array, geometry, slice_axis=through, located=len(image.shape) > 2)
 
@@ -92,7 +93,7 @@ def write_nifti(array: Array, geometry: Geometry, path: Path) -> None:
     import nibabel
 
     image = nibabel.Nifti1Image(array, _LPS_FROM_RAS @ geometry.affine, dtype=array.dtype)
-    image.set_sform(image.affine, code="scanner")
-    image.set_qform(image.affine, code="scanner")
+    image.set_sform(image.affine, code=geometry.space)
+    image.set_qform(image.affine, code=geometry.space)
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)
