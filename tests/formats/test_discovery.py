@@ -85,7 +85,7 @@ def test_our_own_labels_are_no_scans(study):
     (study / "p2" / "scan.json").write_text(json.dumps({"RepetitionTime": 2}))
     assert _found(study, ".") == EVERYTHING
     assert _found(study, "p2/*") == ["p2/scan.nii.gz"]
-    with pytest.raises(InputError, match="no scan found"):
+    with pytest.raises(InputError, match=r"label map of oneslice's \(scan_labels\.json says so\)"):
         _found(study, "p2/scan_labels.nii.gz")
 
 

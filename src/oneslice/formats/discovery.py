@@ -10,7 +10,7 @@ from pathlib import Path
 from oneslice.errors import InputError
 from oneslice.formats.dicom_files import is_dicom, is_scan, read_headers
 from oneslice.formats.pictures import pictures_in
-from oneslice.formats.sidecar import has_sidecar
+from oneslice.formats.sidecar import has_sidecar, sidecar_path
 from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
 
 
@@ -24,7 +24,8 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
     within folders are passed over.
 
     Raises:
-        InputError: a pattern that gives nothing, or a folder that cannot be read.
+        InputError: a pattern that gives nothing, a file that is such a label map, or a folder that
+            cannot be read.
 
     """
     found: list[Path] = []
@@ -44,7 +45,10 @@ def _expand(pattern: str) -> Iterator[Path]:
     if path.is_dir():
         yield from _in_folder(path)
     elif path.exists():
-        yield from [] if has_sidecar(path) else [path]
+        if has_sidecar(path):
+            record = sidecar_path(path).name
+            raise InputError(f"{path}: is a label map of oneslice's ({record} says so), not a scan")
+        yield path
     elif glob.has_magic(pattern):
         for match in map(Path, glob.glob(pattern, recursive=True)):  # noqa: PTH207
             if match.is_dir():
