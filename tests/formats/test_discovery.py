@@ -103,6 +103,14 @@ def test_nothing_found(study, pattern):
         _found(study, "p2", pattern)
 
 
+@pytest.mark.parametrize("pattern", ["", " "])
+def test_an_empty_name_is_not_this_folder(study, monkeypatch, pattern):
+    monkeypatch.chdir(study)
+    with pytest.raises(InputError, match="name is empty"):
+        find_scans([pattern])
+    assert [str(path) for path in find_scans(["."])] == EVERYTHING
+
+
 def test_import_is_light():
     script = (
         "import sys, oneslice.formats\n"

@@ -24,8 +24,8 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
     within folders are passed over.
 
     Raises:
-        InputError: a pattern that gives nothing, a file that is such a label map, or a folder that
-            cannot be read.
+        InputError: a pattern that is empty or gives nothing, a file that is such a label map, or a
+            folder that cannot be read.
 
     """
     found: list[Path] = []
@@ -41,6 +41,8 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
 
 
 def _expand(pattern: str) -> Iterator[Path]:
+    if not pattern.strip():
+        raise InputError("a scan's name is empty (a variable that is not set?); this folder is .")
     path = Path(pattern)
     if path.is_dir():
         yield from _in_folder(path)
