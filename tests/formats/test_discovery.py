@@ -74,6 +74,16 @@ def test_volumes_beside_a_series(study):
     assert _found(study, "p3/ct/*") == ["p3/ct", "p3/ct/converted.nii.gz"]
 
 
+def test_linked_folders_are_searched_once(study, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "far.nii").write_bytes(b"x")
+    (elsewhere / "back").symlink_to(study)
+    (study / "p11").symlink_to(elsewhere)
+    (study / "p12").symlink_to(elsewhere)
+    (study / "latest").symlink_to(study / "p3")
+    assert _found(study, ".") == [*EVERYTHING, "p11/far.nii"]
+
+
 def test_names_with_brackets(tmp_path):
     (tmp_path / "a[1].nii").write_bytes(b"x")
     assert find_scans([tmp_path / "a[1].nii"]) == [tmp_path / "a[1].nii"]

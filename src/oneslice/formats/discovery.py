@@ -19,9 +19,9 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
 
     A file is a scan, and several files of one DICOM folder are that folder's. A folder that holds
     a DICOM series or a stack of pictures is one scan, one with volume files gives each of them,
-    and subfolders are searched likewise. Patterns may hold ``*``, ``?``, ``[...]`` and ``**``.
-    Label maps that oneslice wrote (a sidecar lies beside them), hidden files and zip archives
-    within folders are passed over.
+    and subfolders, linked ones too, are searched likewise. Patterns may hold ``*``, ``?``,
+    ``[...]`` and ``**``. Label maps that oneslice wrote (a sidecar lies beside them), hidden files
+    and zip archives within folders are passed over.
 
     Raises:
         InputError: a pattern that is empty or gives nothing, a file that is such a label map, or a
@@ -45,7 +45,7 @@ def _expand(pattern: str) -> Iterator[Path]:
         raise InputError("a scan's name is empty (a variable that is not set?); this folder is .")
     path = Path(pattern)
     if path.is_dir():
-        yield from _in_folder(path)
+        yield from _in_folder(path, set())
     elif path.exists():
         if has_sidecar(path):
             record = sidecar_path(path).name
@@ -54,7 +54,7 @@ def _expand(pattern: str) -> Iterator[Path]:
     elif glob.has_magic(pattern):
         for match in map(Path, glob.glob(pattern, recursive=True)):  # noqa: PTH207
             if match.is_dir():
-                yield from _in_folder(match)
+                yield from _in_folder(match, set())
             elif _is_readable(match):
                 yield match
     else:
@@ -68,7 +68,11 @@ def _is_readable(path: Path) -> bool:
     return suffix_of(path) in (*PICTURES, ".zip") or is_dicom(path)
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
+def _in_folder(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """The scans in a folder and below; ``seen`` are folders that a link may lead back to."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
     try:
         entries = sorted(entry for entry in folder.iterdir() if entry.name[0] != ".")
     except OSError as error:
@@ -78,9 +82,9 @@ def _in_folder(folder: Path) -> Iterator[Path]:
     yield from (file for file in volumes if not has_sidecar(file))
     if _holds_series(files) or (pictures_in(folder) and not volumes):
         yield folder
-    for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _in_folder(entry)
+    for entry in sorted(entries, key=Path.is_symlink):  # what lies here keeps its own name
+        if entry.is_dir():
+            yield from _in_folder(entry, seen)
 
 
 def _holds_series(files: Iterable[Path]) -> bool:
