@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import nibabel
@@ -42,7 +43,8 @@ def test_equal_names_keep_the_folders_that_differ():
 
 @pytest.mark.parametrize("pair", [("x.nii", "x.nii.gz"), ("x.nii", "x.mha")])
 def test_results_that_would_share_a_name_or_a_record_are_refused(pair):
-    with pytest.raises(InputError, match="two scans would both be written"):
+    message = f"{pair[0]} and {pair[1]} would both be written to out/x.*; segment them apart"
+    with pytest.raises(InputError, match=re.escape(message)):
         targets(*pair)
 
 

@@ -116,11 +116,16 @@ def test_scans_of_one_name_keep_their_folders(study):
     assert not np.array_equal(one, two)
 
 
+def test_a_scan_named_twice_is_segmented_once(study):
+    assert segment("scans/p1.nii.gz", study / "scans/p1.nii.gz", "scans/../scans/p1*").code == 0
+    assert files(study / "out") == ["p1.json", "p1.nii.gz"]
+
+
 def test_scans_that_cannot_be_told_apart(study):
     (study / "pair").mkdir()
     shutil.copy(study / "scans/p1.nii.gz", study / "pair/a.nii.gz")
     write_volume(patient(2, SHORT).image, study / "pair/a.mha")
-    refusal(segment("pair"), study, "two scans would both be written to out/a.")
+    refusal(segment("pair"), study, "pair/a.mha and pair/a.nii.gz would both be written to out/a.")
 
 
 @pytest.mark.parametrize("suffix", ["nrrd", "seg.nrrd", "mha", "nii.gz"])

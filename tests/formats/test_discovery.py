@@ -68,6 +68,15 @@ def test_files_and_duplicates(study):
     assert _found(study, "p2/scan.nii.gz", "p2", "p*") == EVERYTHING
 
 
+def test_one_file_by_several_names(study, monkeypatch):
+    monkeypatch.chdir(study / "p2")
+    (study / "link.nii.gz").symlink_to(study / "p2/scan.nii.gz")
+    names = ["scan.nii.gz", study / "p2/scan.nii.gz", "../p2/scan.nii.gz", study / "link.nii.gz"]
+    assert [str(path) for path in find_scans(names)] == ["scan.nii.gz"]
+    pictures = ["../p4", *(study / "p4").iterdir()]
+    assert [str(path) for path in find_scans(pictures)] == ["../p4"]
+
+
 def test_volumes_beside_a_series(study):
     (study / "p3" / "ct" / "converted.nii.gz").write_bytes(b"x")
     assert _found(study, "p3") == ["p3/ct", "p3/ct/converted.nii.gz"]

@@ -34,10 +34,19 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
         if not scans:
             raise InputError(f"{pattern}: no scan found there")
         found += scans
-    unique = _series_as_folders(dict.fromkeys(found))
-    folders = {path for path in unique if path.is_dir()}
-    slices = {p for p in unique if p.parent in folders and suffix_of(p) not in VOLUMES} - folders
-    return sorted((path for path in unique if path not in slices), key=natural_key)
+    unique = _unique(_series_as_folders(_unique(found)))
+    folders = {path.resolve() for path in unique if path.is_dir()}
+    whole = {path for path in unique if path.is_dir() or suffix_of(path) in VOLUMES}
+    kept = (path for path in unique if path in whole or path.parent.resolve() not in folders)
+    return sorted(kept, key=natural_key)
+
+
+def _unique(paths: Iterable[Path]) -> list[Path]:
+    """Each file and folder once, under the first of its names."""
+    named: dict[Path, Path] = {}
+    for path in paths:
+        named.setdefault(path.resolve(), path)
+    return list(named.values())
 
 
 def _expand(pattern: str) -> Iterator[Path]:
