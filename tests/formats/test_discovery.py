@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from oneslice.errors import InputError
-from oneslice.formats import find_scans
+from oneslice.formats import find_scans, read_volume
 from oneslice.geometry import Geometry
 from tests.formats.dicom_series import slice_dataset, write_series
 from tests.formats.grids import ramp
@@ -75,6 +76,23 @@ def test_one_file_by_several_names(study, monkeypatch):
     assert [str(path) for path in find_scans(names)] == ["scan.nii.gz"]
     pictures = ["../p4", *(study / "p4").iterdir()]
     assert [str(path) for path in find_scans(pictures)] == ["../p4"]
+
+
+def test_dicom_files_of_several_series_are_one_scan_each(study, monkeypatch):
+    folder = study / "p6"
+    a, b = (write_series(folder, ramp(GRID.shape) + n, GRID, series=f"1.2.{n}") for n in (0, 1))
+    assert find_scans([a[1], b[0], a[0]]) == sorted([a[0], b[0]])
+    assert find_scans([a[1], a[0]]) == [a[0]]
+    assert find_scans([folder / "*.dcm"]) == sorted([a[0], b[0]])
+    assert np.array_equal(read_volume(find_scans([b[0], a[0]])[1]).array, ramp(GRID.shape) + 1)
+    monkeypatch.chdir(folder)
+    assert find_scans([a[0].name, a[1]]) == [Path(a[0].name)]
+
+
+def test_a_damaged_file_is_left_to_the_reading_of_its_folder(study):
+    slices = sorted((study / "p3/ct").iterdir())
+    slices[0].write_bytes(slices[0].read_bytes()[:200])
+    assert find_scans(slices[:2]) == [study / "p3/ct"]
 
 
 def test_volumes_beside_a_series(study):

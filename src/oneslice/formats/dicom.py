@@ -35,7 +35,8 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
     """Read one series as (columns, rows, slices), float32 in rescaled units.
 
     Args:
-        path: a folder, a ``.zip``, or one file, which stands for its series in its folder.
+        path: a folder, a ``.zip``, or one file: a multi-frame object, or a slice, which stands for
+            its series in its folder.
         series: the SeriesInstanceUID to take where there are several.
 
     Raises:
@@ -51,7 +52,8 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
     own = read_headers([path])
     if not own or not is_scan(own[0]):
         raise InputError(f"{path}: is not a DICOM image, or is damaged")
-    return _read_series(dicom_files(path.parent), str(own[0].get("SeriesInstanceUID", "")), path)
+    files = [path] if _is_multi_frame(own[0]) else dicom_files(path.parent)
+    return _read_series(files, str(own[0].get("SeriesInstanceUID", "")), path)
 
 
 def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import glob
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from oneslice.errors import InputError
-from oneslice.formats.dicom_files import is_dicom, is_scan, read_headers
+from oneslice.formats.dicom_files import dicom_files, is_dicom, is_scan, read_headers
 from oneslice.formats.pictures import pictures_in
 from oneslice.formats.sidecar import has_sidecar, sidecar_path
 from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
 
 
 def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
-    """The scans that the patterns name, without duplicates, in the order of their numbers.
+    """The scans that the patterns name, each once, in the order of their numbers.
 
-    A file is a scan, and several files of one DICOM folder are that folder's. A folder that holds
-    a DICOM series or a stack of pictures is one scan, one with volume files gives each of them,
-    and subfolders, linked ones too, are searched likewise. Patterns may hold ``*``, ``?``,
-    ``[...]`` and ``**``. Label maps that oneslice wrote (a sidecar lies beside them), hidden files
-    and zip archives within folders are passed over.
+    A file is a scan, and several files of one DICOM folder are that folder's; where it holds
+    several series, each of theirs is a scan, by one of its files. A folder that holds a DICOM
+    series or a stack of pictures is one scan, one with volume files gives each of them, and
+    subfolders, linked ones too, are searched likewise. Patterns may hold ``*``, ``?``, ``[...]``
+    and ``**``. Label maps that oneslice wrote (a sidecar lies beside them), hidden files and zip
+    archives within folders are passed over.
 
     Raises:
         InputError: a pattern that is empty or gives nothing, a file that is such a label map, or a
@@ -34,7 +34,7 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
         if not scans:
             raise InputError(f"{pattern}: no scan found there")
         found += scans
-    unique = _unique(_series_as_folders(_unique(found)))
+    unique = _unique(_by_series(_unique(found)))
     folders = {path.resolve() for path in unique if path.is_dir()}
     whole = {path for path in unique if path.is_dir() or suffix_of(path) in VOLUMES}
     kept = (path for path in unique if path in whole or path.parent.resolve() not in folders)
@@ -108,10 +108,28 @@ def _is_slice(file: Path) -> bool:
         return True
 
 
-def _series_as_folders(paths: Iterable[Path]) -> list[Path]:
-    """Replace DICOM files by their folder where several of one folder were named."""
-    paths = list(paths)
-    dicom = {path for path in paths if path.is_file() and is_dicom(path)}
-    per_folder = Counter(path.parent for path in dicom)
-    several = (p.parent if p in dicom and per_folder[p.parent] > 1 else p for p in paths)
-    return list(dict.fromkeys(several))
+def _by_series(paths: Sequence[Path]) -> list[Path]:
+    """Replace several DICOM files of one folder by what stands for their series."""
+    together: dict[Path, list[Path]] = {}
+    for path in paths:
+        if path.is_file() and is_dicom(path):
+            together.setdefault(path.parent.resolve(), []).append(path)
+    several = [files for files in together.values() if len(files) > 1]
+    replaced = {file for files in several for file in files}
+    kept = [path for path in paths if path not in replaced]
+    return kept + [scan for files in several for scan in _series_of(files)]
+
+
+def _series_of(files: Sequence[Path]) -> list[Path]:
+    """Of DICOM files in one folder: the folder, or one file of each series where it has several."""
+    folder = files[0].parent
+    try:
+        headers = [header for header in read_headers(dicom_files(folder)) if is_scan(header)]
+    except InputError:  # reading the folder says so
+        return [folder]
+    series = {Path(str(h.filename)).name: h.get("SeriesInstanceUID") for h in headers}
+    if len(set(series.values())) < 2:
+        return [folder]
+    ordered = sorted(files, key=natural_key, reverse=True)
+    first = {series[file.name]: file for file in ordered if file.name in series}
+    return list(first.values()) or list(files)
