@@ -229,6 +229,8 @@ def test_multi_frame(tmp_path):
     enhanced.save_as(tmp_path / "again.dcm")
     with pytest.raises(InputError, match="2 multi-frame objects in one series; give one file"):
         read_volume(tmp_path)
+    objects = [tmp_path / "again.dcm", tmp_path / "enhanced.dcm"]
+    assert find_scans(objects) == objects
     volume = read_volume(tmp_path / "enhanced.dcm")
     assert same_grid(volume.geometry, GRID)
     assert np.array_equal(volume.array, ARRAY - 1000)

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from oneslice.errors import InputError
-from oneslice.formats.dicom_files import dicom_files, is_dicom, is_scan, read_headers
+from oneslice.formats.dicom_files import (
+    Header,
+    dicom_files,
+    is_dicom,
+    is_multi_frame,
+    is_scan,
+    read_headers,
+)
 from oneslice.formats.pictures import pictures_in
 from oneslice.formats.sidecar import has_sidecar, sidecar_path
 from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
@@ -17,11 +24,11 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
     """The scans that the patterns name, each once, in the order of their numbers.
 
     A file is a scan, and several files of one DICOM folder are that folder's; where it holds
-    several series, each of theirs is a scan, by one of its files. A folder that holds a DICOM
-    series or a stack of pictures is one scan, one with volume files gives each of them, and
-    subfolders, linked ones too, are searched likewise. Patterns may hold ``*``, ``?``, ``[...]``
-    and ``**``. Label maps that oneslice wrote (a sidecar lies beside them), hidden files and zip
-    archives within folders are passed over.
+    several series or multi-frame objects, each of theirs is a scan, by one of its files. A folder
+    that holds a DICOM series or a stack of pictures is one scan, one with volume files gives each
+    of them, and subfolders, linked ones too, are searched likewise. Patterns may hold ``*``,
+    ``?``, ``[...]`` and ``**``. Label maps that oneslice wrote (a sidecar lies beside them), hidden
+    files and zip archives within folders are passed over.
 
     Raises:
         InputError: a pattern that is empty or gives nothing, a file that is such a label map, or a
@@ -117,19 +124,24 @@ def _by_series(paths: Sequence[Path]) -> list[Path]:
     several = [files for files in together.values() if len(files) > 1]
     replaced = {file for files in several for file in files}
     kept = [path for path in paths if path not in replaced]
-    return kept + [scan for files in several for scan in _series_of(files)]
+    return kept + [scan for files in several for scan in _scans_of(files)]
 
 
-def _series_of(files: Sequence[Path]) -> list[Path]:
-    """Of DICOM files in one folder: the folder, or one file of each series where it has several."""
+def _scans_of(files: Sequence[Path]) -> list[Path]:
+    """Of DICOM files in one folder: the folder, or one file of each scan where it holds several."""
     folder = files[0].parent
     try:
         headers = [header for header in read_headers(dicom_files(folder)) if is_scan(header)]
     except InputError:  # reading the folder says so
         return [folder]
-    series = {Path(str(h.filename)).name: h.get("SeriesInstanceUID") for h in headers}
-    if len(set(series.values())) < 2:
+    scans = {Path(str(header.filename)).name: _scan_of(header) for header in headers}
+    if len(set(scans.values())) < 2:
         return [folder]
     ordered = sorted(files, key=natural_key, reverse=True)
-    first = {series[file.name]: file for file in ordered if file.name in series}
+    first = {scans[file.name]: file for file in ordered if file.name in scans}
     return list(first.values()) or list(files)
+
+
+def _scan_of(header: Header) -> str:
+    """What the slices of one scan share; a multi-frame object is a scan by itself."""
+    return str(header.filename if is_multi_frame(header) else header.get("SeriesInstanceUID"))
