@@ -140,6 +140,12 @@ def test_formats(study, suffix):
         assert read_label_map(study / "out/p1.seg.nrrd").structures == STRUCTURES
 
 
+def test_brackets_in_a_name_are_shown(study):
+    scan = shutil.copy(study / "scans/p1.nii.gz", study / "p[bold][b].nii.gz")
+    done = segment(scan, out="[red]")
+    assert done.code == 0 and "p[bold][b].nii.gz" in done.out and "written to [red]" in done.out
+
+
 def test_one_scan_to_one_file(study):
     assert segment("scans/p1.nii.gz", out="made/mine.seg.nrrd").code == 0
     assert files(study / "made") == ["mine.json", "mine.seg.nrrd"]

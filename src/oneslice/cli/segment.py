@@ -222,7 +222,8 @@ def _run(
     from oneslice.batch import run_jobs
 
     reports = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft())
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeLeft())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         scans = bars.add_task("scans", total=len(jobs))
         slices = bars.add_task("slices", total=None)
@@ -252,7 +253,7 @@ def _print_reports(reports: Sequence[CaseReport], out: Path) -> None:
             volumes = (f"{value:.1f}" for value in report.volumes.values())
             shown = report.target.name if report.target == out else report.target.relative_to(out)
             table.add_row(str(shown), f"{report.seconds:.1f}", *volumes)
-        Console().print(table)
+        Console(markup=False).print(table)
 
 
 def _exit(reports: Sequence[CaseReport]) -> None:
