@@ -5,7 +5,15 @@ import nibabel
 import numpy as np
 import pytest
 
-from oneslice.batch import CaseReport, Job, Reading, millilitres, plan_jobs, run_jobs
+from oneslice.batch import (
+    CaseReport,
+    Job,
+    Reading,
+    millilitres,
+    plan_jobs,
+    refuse_unwritable,
+    run_jobs,
+)
 from oneslice.choices import Format
 from oneslice.errors import InputError
 from oneslice.formats import write_volume
@@ -74,6 +82,23 @@ def test_frames_and_axes_reach_the_reader(segmenter, tmp_path):
     assert "no frame 2" in report.error
     (report,) = run_jobs(segmenter, [job], patient(1).support, reading=Reading(None, 1, 7))
     assert "0, 1 or 2" in report.error and not job.target.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(tmp_path):
+    jobs = plan_jobs([Path("a/x.nii")], tmp_path / "new" / "deeper")
+    refuse_unwritable(jobs)
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="choose another folder with -o"):
+        refuse_unwritable(plan_jobs([Path("a/x.nii")], tmp_path / "file" / "below"))
+
+
+def test_small_volumes_keep_their_digits():
+    array = np.zeros((10, 10, 10), np.uint8)
+    array[0, 0, :3] = 1
+    grid = Geometry.from_parts(array.shape, (0.1, 0.1, 0.1))
+    result = Segmentation(LabelMap(array, grid), np.ones((10, 1)), 2)
+    assert millilitres(result) == {"label 1": 3e-6}
 
 
 def test_volumes_in_millilitres():

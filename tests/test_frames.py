@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from oneslice.choices import Modality
 from oneslice.errors import InputError
-from oneslice.frames import CT_PRESETS, Frames, Letterbox, Window
+from oneslice.frames import CT_PRESETS, Frames, Letterbox, Window, window_of
 from oneslice.geometry import Geometry, SliceView
 from oneslice.volume import Volume
 
@@ -30,6 +30,15 @@ def centre(image):
     weights = image[0].double().numpy()
     rows, columns = np.indices(weights.shape)
     return np.average(rows, weights=weights), np.average(columns, weights=weights)
+
+
+def test_a_window_that_shows_nothing_is_refused():
+    array = np.random.default_rng(0).random((4, 4, 4))
+    scan = Volume(array, Geometry.from_parts(array.shape), name="mine")
+    assert window_of(scan, Window(0.5, 2), None) == Window(0.5, 2)
+    for window in (Window(1000, 2000), Window(-5, -1)):
+        with pytest.raises(InputError, match=r"mine: the window .* shows nothing of values from 0"):
+            window_of(scan, window, None)
 
 
 @settings(max_examples=60, deadline=None)

@@ -364,6 +364,48 @@ def test_slices_along_another_axis_are_not_taken_as_given(segmenter):
     assert found.slice_axis == 0 and not any(e.get("given") for e in found.record["slices"])
 
 
+@pytest.mark.parametrize("across_first", [False, True])
+def test_given_slices_along_two_axes_are_both_kept(segmenter, across_first):
+    one = patient(0)
+    coronal = np.zeros_like(one.labels.array)
+    coronal[:, 40] = one.labels.array[:, 40]
+    across = Support(one.image, LabelMap(coronal, one.image.geometry, STRUCTURES), axis=1)
+    both = (across, one.support) if across_first else (one.support, across)
+    found = segmenter.segment(one.image, both).array
+    assert np.array_equal(found[:, 40], one.labels.array[:, 40])
+    same = found[..., MIDDLE] == one.labels.array[..., MIDDLE]
+    assert np.delete(same, 40, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("scan", "support", "message"),
+    [
+        (np.zeros((4, 4, 4)), None, r"Geometry\.from_parts"),
+        (None, None, "a path or a Volume"),
+        ("scan.nii.gz", "labels.nii.gz", r"Support\.load"),
+        ("scan.nii.gz", ["labels.nii.gz"], r"Support\.load"),
+    ],
+)
+def test_other_things_are_answered_with_what_is_wanted(segmenter, scan, support, message):
+    with pytest.raises(InputError, match=message):
+        segmenter.segment(scan, support or patient(0).support)
+
+
+def test_one_scan_is_not_many(segmenter):
+    with pytest.raises(InputError, match="give a list"):
+        next(segmenter.segment_many("scan.nii.gz", patient(0).support))
+    with pytest.raises(InputError, match=r"Settings\("):
+        Segmenter("mini", "cpu", {"search": "pool"})
+    with pytest.raises(ModelError, match="a name or a path"):
+        Segmenter(None)
+
+
+def test_supports_from_a_generator_serve_every_scan(segmenter):
+    support = (each for each in [patient(1).support])
+    done = segmenter.segment_many([patient(2, SHORT).image, patient(0, SHORT).image], support)
+    assert [outcome.error for outcome in done] == [None, None]
+
+
 def test_what_cannot_be_done_is_refused(segmenter):
     scan, support = patient(2, SHORT).image, patient(1).support
     with pytest.raises(InputError, match="no support"):

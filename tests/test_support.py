@@ -5,7 +5,7 @@ import pytest
 from oneslice.errors import InputError
 from oneslice.formats import write_label_map, write_volume
 from oneslice.geometry import Geometry
-from oneslice.support import Support, all_structures, by_scan
+from oneslice.support import Support, all_structures, by_scan, with_given
 from oneslice.volume import LabelMap, Structure, Volume
 from tests.cohort import STRUCTURES, patient
 
@@ -144,6 +144,52 @@ def test_one_value_cannot_have_two_names():
     named = LabelMap(first.labels.array, first.labels.geometry, (Structure(1, "heart", (1, 2, 3)),))
     with pytest.raises(InputError, match="label 1 is 'liver' in one support and 'heart'"):
         all_structures((first, Support(first.image, named)))
+
+
+def test_one_name_cannot_have_two_values():
+    """As two programs number the same structures: both would compete for the same pixels."""
+    one, other = patient(0).support, patient(1).support
+    liver = LabelMap(
+        other.labels.array * 5, other.labels.geometry, (Structure(5, "liver", (1,) * 3),)
+    )
+    with pytest.raises(InputError, match="'liver' is label 1 and label 5"):
+        all_structures((one, Support(other.image, liver)))
+    twins = (Structure(1, "organ", (1, 2, 3)), Structure(2, "organ", (1, 2, 3)))
+    labels = LabelMap(one.labels.array, one.labels.geometry, twins)
+    with pytest.raises(InputError, match="each its own name"):
+        all_structures([Support(one.image, labels)])
+
+
+def test_labels_in_slices_along_several_axes_are_refused():
+    scan = volume((12, 12, 12), (1.0, 1.0, 3.0))
+    crossed = labelled(scan, (slice(2, 10), slice(2, 10), 6), (5, slice(2, 10), slice(2, 10)))
+    with pytest.raises(InputError, match="along several axes"):
+        Support(scan, crossed)
+    assert Support(scan, crossed, axis=2).axis == 2
+    tube = labelled(scan, (slice(5, 7), slice(5, 7), slice(2, 10)))
+    assert Support(scan, tube).axis == 2
+
+
+def test_a_scan_given_as_labels_is_refused():
+    scan = volume((20, 20, 20))
+    image = np.random.default_rng(1).integers(0, 999, scan.array.shape)
+    with pytest.raises(InputError, match="--support and --labels were exchanged"):
+        Support(scan, LabelMap(image, scan.geometry))
+    with pytest.raises(InputError, match=r"Support\.load"):
+        Support(scan.array, image)
+
+
+def test_given_slices_along_any_axis_are_as_they_were_given():
+    scan = volume()
+    sagittal = Support(scan, labelled(scan, (3, BLOB, BLOB)), axis=0)
+    found = np.ones(scan.array.shape, np.uint8)
+    found[:, :2] = 2
+    kept = with_given(found, [sagittal])
+    expected = np.zeros((9, 10))
+    expected[:2], expected[BLOB, BLOB] = 2, 1
+    assert np.array_equal(kept[3], expected)
+    others = [n for n in range(8) if n != 3]
+    assert np.array_equal(kept[others], found[others])
 
 
 def test_heights_and_radius_of_what_is_labelled():

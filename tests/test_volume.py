@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Structure, Volume, default_color
@@ -22,7 +23,10 @@ def test_volume_carries_what_it_was_given():
     [
         (ARRAY[0], "array of shape"),
         (ARRAY.transpose(), "array of shape"),
-        (ARRAY.astype(str), "not numbers"),
+        (ARRAY.astype(str), "not real numbers"),
+        (ARRAY.astype(complex), "not real numbers"),
+        (ARRAY.tolist(), "give a NumPy array"),
+        (np.where(ARRAY == 3, -1e38, ARRAY), "wrong byte order"),
         (np.where(ARRAY == 3, np.nan, ARRAY), "NaN or infinite"),
         (np.where(ARRAY == 3, np.inf, ARRAY), "NaN or infinite"),
         (np.full((2, 3, 4), 7), "same value"),
@@ -31,6 +35,14 @@ def test_volume_carries_what_it_was_given():
 def test_volumes_that_are_none(array, message):
     with pytest.raises(InputError, match=f"scan7: .*{message}"):
         Volume(array, GRID, name="scan7")
+
+
+def test_words_are_taken_for_choices():
+    assert Volume(ARRAY, GRID, modality="ct").modality is Modality.CT
+    with pytest.raises(InputError, match="choose one of ct, mr, other"):
+        Volume(ARRAY, GRID, modality="pet")
+    with pytest.raises(InputError, match="slice_axis"):
+        Volume(ARRAY, GRID, slice_axis=3)
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "f2", "f4", "f8"])

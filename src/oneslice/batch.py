@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from oneslice.choices import Format
@@ -161,6 +162,24 @@ def _in_words(failure: Exception) -> str:
     return f"{type(failure).__name__}: {failure}"
 
 
+def refuse_unwritable(jobs: Sequence[Job]) -> None:
+    """Raise before any work is done if results cannot be written where they shall go."""
+    for folder in {job.target.parent for job in jobs}:
+        existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        try:
+            with TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be written ({error.strerror}); choose another folder with -o"
+            ) from error
+
+
+def is_done(job: Job) -> bool:
+    """Whether the result and its record are there already."""
+    return job.target.is_file() and sidecar_path(job.target).is_file()
+
+
 def refuse_existing(job: Job, overwrite: bool) -> None:
     """Raise before any work is done if the output is there already."""
     for path in (job.target, sidecar_path(job.target)):
@@ -173,12 +192,12 @@ def _for_job(progress: Callable[[Job, int, int], None], job: Job) -> Callable[[i
 
 
 def millilitres(segmentation: Segmentation) -> dict[str, float]:
-    """The volume of each structure."""
+    """The volume of each structure, to four digits."""
     import numpy as np
 
     counts = np.bincount(segmentation.array.ravel(), minlength=1 + _largest(segmentation))
     voxel = float(np.prod(segmentation.geometry.spacing)) / 1000
-    return {s.name: round(float(counts[s.value]) * voxel, 2) for s in segmentation.structures}
+    return {s.name: float(f"{counts[s.value] * voxel:.4g}") for s in segmentation.structures}
 
 
 def _largest(segmentation: Segmentation) -> int:

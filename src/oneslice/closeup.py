@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oneslice.frames import Frames, Window, modality_of
+from oneslice.frames import Frames, modality_of, window_of
 from oneslice.geometry import Array, SliceView
 from oneslice.registration import LOST, Described, refine, register
 from oneslice.settings import Settings
@@ -197,5 +197,5 @@ class _Scan:
 
 
 def _frames(volume: Volume, view: SliceView, settings: Settings) -> Frames:
-    window = settings.window or Window.of(volume, settings.modality)
+    window = window_of(volume, settings.window, settings.modality)
     return Frames(volume, view, window, _GRID)

@@ -80,6 +80,22 @@ class Window:
         return np.clip(scaled, 0, 1)
 
 
+def window_of(volume: Volume, window: Window | None, modality: Modality | None) -> Window:
+    """The window that a scan is shown in: the given one, else by modality.
+
+    Raises:
+        InputError: it shows nothing of the scan.
+    """
+    window = window or Window.of(volume, modality)
+    low, high = float(volume.array.min()), float(volume.array.max())
+    if high <= window.low or low >= window.high:
+        raise InputError(
+            f"{volume.name}: the window {window.low:g} to {window.high:g} shows nothing of values "
+            f"from {low:g} to {high:g}; choose another --window or --modality"
+        )
+    return window
+
+
 def modality_of(volume: Volume) -> Modality:
     """What the file says, else a guess."""
     if volume.modality:

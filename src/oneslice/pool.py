@@ -20,7 +20,7 @@ from oneslice.augment import (
 )
 from oneslice.choices import Modality
 from oneslice.errors import InputError
-from oneslice.frames import Frames, Window
+from oneslice.frames import Frames, Window, window_of
 from oneslice.geometry import Array
 from oneslice.support import Support
 from oneslice.volume import Structure
@@ -162,7 +162,7 @@ def labelled_slices(
 ) -> list[LabelledSlice]:
     """The labelled slices of support ``number``, read along ``directions``; ``size``: S."""
     view = support.view_along(directions)
-    frames = Frames(support.image, view, window or Window.of(support.image, modality), size)
+    frames = Frames(support.image, view, window_of(support.image, window, modality), size)
     labels = view.to_slices(support.labels.array)
     found = []
     for position in np.flatnonzero(labels.any((1, 2))).tolist():

@@ -14,7 +14,7 @@ from oneslice.choices import Search
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.following import Follower
-from oneslice.frames import Frames, Window
+from oneslice.frames import Frames, window_of
 from oneslice.fusion import Blend, clear_absent, fuse, remove_fragments, shared
 from oneslice.geometry import Array, SliceView
 from oneslice.pool import structure_masks
@@ -70,7 +70,7 @@ class ScanRun:
     ) -> None:
         self._engine, self._volume, self._view, self._prepared = engine, volume, view, prepared
         self._settings, self._clock = settings, clock
-        self._window = settings.window or Window.of(volume, settings.modality)
+        self._window = window_of(volume, settings.window, settings.modality)
         self._frames = Frames(volume, view, self._window, engine.image_size)
         self._given = self._given_labels()
         self._queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)

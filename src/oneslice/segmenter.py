@@ -25,7 +25,7 @@ from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
 from oneslice.segmentation import Segmentation
 from oneslice.settings import Settings
-from oneslice.support import Support, all_structures, by_scan
+from oneslice.support import Support, all_structures, by_scan, with_given
 from oneslice.volume import LabelMap, Volume
 
 _Key = tuple[tuple[Support, ...], int]
@@ -35,7 +35,7 @@ _Key = tuple[tuple[Support, ...], int]
 class Outcome:
     """What became of one scan of a batch: a segmentation or an error."""
 
-    scan: Volume | Path
+    scan: Volume | str | Path
     segmentation: Segmentation | None
     error: Exception | None
 
@@ -65,6 +65,8 @@ class Segmenter:
         image_size: int | None = None,
         offline: bool = False,
     ) -> None:
+        if settings is not None and not isinstance(settings, Settings):
+            raise InputError(f"settings {settings!r}: give Settings(...)")
         self.settings = settings or Settings()
         target = resolve(device)
         network, self.checkpoint = load_model(
@@ -104,9 +106,22 @@ class Segmenter:
             Labels on the scan's own grid. If the scan is a support's own, its labelled slices are
             kept as given.
         """
-        supports = self._by_scan((support,) if isinstance(support, Support) else tuple(support))
-        volume = scan if isinstance(scan, Volume) else read_volume(scan)
-        view = query_view(volume, supports[0], axis)
+        given = self._by_scan(_supports(support))
+        volume = _volume(scan)
+        view = query_view(volume, given[0], axis)
+        found = self._find(volume, view, given, progress or _silent)
+        crossing = [s for s in given if s.axis != view.axes[0] and s.is_of(volume)]
+        array = with_given(found.array, crossing)
+        return replace(found, labels=replace(found.labels, array=array))
+
+    def _find(
+        self,
+        volume: Volume,
+        view: SliceView,
+        supports: tuple[Support, ...],
+        progress: Progress,
+    ) -> Segmentation:
+        """Segment a scan, or only the part of it that shows what is labelled."""
         clock, slices = Stopwatch(), volume.geometry.shape[view.axes[0]]
         self._completed = {s: more for s, more in self._completed.items() if s in supports}
         own = tuple(s for s in supports if s.axis == view.axes[0] and s.is_of(volume))
@@ -114,7 +129,7 @@ class Segmenter:
             supports = own
         with clock.stage("completion"):
             others = [each for each in supports if each not in own]
-            progress = self._complete(others, slices, progress or _silent)
+            progress = self._complete(others, slices, progress)
         supports += tuple(more for each in others if (more := self._completed[each]))
         closeup = None if own else self._look_closer(supports)
         if closeup is None:
@@ -198,10 +213,12 @@ class Segmenter:
         progress: Progress | None = None,
     ) -> Iterator[Outcome]:
         """Segment scans one after another; a scan that fails does not stop the others."""
-        for item in scans:
-            scan = item if isinstance(item, Volume) else Path(item)
+        if isinstance(scans, str | Path | Volume):
+            raise InputError("scans: give a list, even of one; or use segment")
+        supports = _supports(support)
+        for scan in scans:
             try:
-                yield Outcome(scan, self.segment(scan, support, progress=progress), None)
+                yield Outcome(scan, self.segment(scan, supports, progress=progress), None)
             except Exception as error:  # whatever it is, the other scans must not suffer
                 yield Outcome(scan, None, error)
 
@@ -215,6 +232,27 @@ class Segmenter:
             ready = prepare(self._engine, self._descriptor, supports, self.settings, size, clock)
             self._prepared = key, ready
         return self._prepared[1]
+
+
+def _supports(support: Support | Iterable[Support]) -> tuple[Support, ...]:
+    supports = (support,) if isinstance(support, Support) else support
+    if isinstance(supports, str) or not isinstance(supports, Iterable):
+        raise InputError(f"support {support!r}: give Support.load(image, labels)")
+    supports = tuple(supports)
+    if strangers := [each for each in supports if not isinstance(each, Support)]:
+        raise InputError(f"support {strangers[0]!r}: give Support.load(image, labels)")
+    return supports
+
+
+def _volume(scan: Volume | str | Path) -> Volume:
+    if isinstance(scan, Volume):
+        return scan
+    if not isinstance(scan, str | Path):
+        raise InputError(
+            f"a scan is a path or a Volume, not a {type(scan).__name__}; of an array make "
+            "Volume(array, Geometry.from_parts(array.shape, spacing))"
+        )
+    return read_volume(scan)
 
 
 def query_view(volume: Volume, support: Support, axis: int | None) -> SliceView:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,15 +75,30 @@ class Settings:
     def __post_init__(self) -> None:
         for name, kind in _CHOICES:
             value = getattr(self, name)
-            if value is not None and value not in list(kind):
+            if name == "modality" and value is None:
+                continue
+            if value not in list(kind):
                 known = ", ".join(member.value for member in kind)
                 raise InputError(f"{name} {value!r}: choose one of {known}")
-            object.__setattr__(self, name, None if value is None else kind(value))
+            object.__setattr__(self, name, kind(value))
         for name in ("min_fragment", "carried", "followed", "appearance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is a fraction from 0 to 1, not {getattr(self, name)}")
+        self._check_types()
+        if not math.isfinite(self.presence):
+            raise InputError(f"presence is a finite number, not {self.presence}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed is a whole number from 0 to 4294967295, not {self.seed}")
         if self.memory < 1:
             raise InputError(f"memory must be at least 1 MiB, not {self.memory}")
+
+    def _check_types(self) -> None:
+        if not isinstance(self.window, Window | None):
+            raise InputError(f"window {self.window!r}: give Window.parse('lung') or Window(0, 400)")
+        if not isinstance(self.augmentations, Augmentations):
+            raise InputError(f"augmentations {self.augmentations!r}: give Augmentations(16)")
+        if not isinstance(self.seed, int):
+            raise InputError(f"seed is a whole number, not {self.seed!r}")
 
     def pool_size(self, query_slices: int) -> int:
         """Pool entries for each labelled slice; registration starts from the slice itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,9 @@ from oneslice.errors import InputError
 from oneslice.formats import place_on_grid, read_label_map, read_volume
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view
 from oneslice.volume import LabelMap, Structure, Volume
+
+_MOST = 200  # labels; parcellations of the brain have fewer
+_CROSSED = 3  # slices that another one may cross by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,8 @@ class Support:
         predicted: whether the labels were found by a run instead of given by a user.
 
     Raises:
-        InputError: labels on another grid, nothing labelled, or no such axis.
+        InputError: labels on another grid, nothing labelled, labels that look like an image, or
+            that lie in slices along several axes, or no such axis.
     """
 
     image: Volume
@@ -36,6 +40,8 @@ class Support:
     predicted: bool = False
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.image, Volume) and isinstance(self.labels, LabelMap)):
+            raise InputError("a support is a Volume and a LabelMap; to read files, Support.load")
         if difference := self.image.geometry.difference(self.labels.geometry):
             raise InputError(
                 f"{self.labels.name}: not on the grid of {self.image.name} ({difference}); "
@@ -43,6 +49,11 @@ class Support:
             )
         if not self.labels.array.any():
             raise InputError(f"{self.labels.name}: no slice is labelled, every voxel is 0")
+        if len(self.structures) > _MOST:
+            raise InputError(
+                f"{self.labels.name}: holds {len(self.structures)} labels; is it the scan? Perhaps "
+                "--support and --labels were exchanged"
+            )
         axis = self._labelled_axis() if self.axis is None else self.axis
         if axis not in (0, 1, 2):
             raise InputError(f"axis must be 0, 1 or 2, not {axis}")
@@ -69,7 +80,29 @@ class Support:
     def _labelled_axis(self) -> int:
         thin = [axis for axis in range(3) if self._labelled_along(axis).sum() == 1]
         long = [axis for axis in thin if self.image.geometry.shape[axis] > 1]
-        return long[0] if len(long) == 1 else self.image.through_plane_axis
+        if len(long) == 1:
+            return long[0]
+        axis = self.image.through_plane_axis
+        if self._is_crossed(axis):
+            raise InputError(
+                f"{self.labels.name}: slices along several axes are labelled; give a label map "
+                "for each axis, with --support and --labels once more, or choose --axis"
+            )
+        return axis
+
+    def _is_crossed(self, axis: int) -> bool:
+        """Whether most slices that are labelled along an axis are by one slice along another."""
+        slices = np.moveaxis(self.labels.array, axis, 0)
+        slices = slices[slices.any((1, 2))]
+        across = [
+            np.asarray(slices.any(n)) for n in (1, 2)
+        ]  # where each is labelled, along the other axes
+        lines = [np.flatnonzero(each.sum(1) == 1) for each in across]
+        same = [len(set(each[n].argmax(1))) == 1 for each, n in zip(across, lines, strict=True)]
+        return any(
+            alike and len(n) >= _CROSSED and len(n) > len(slices) / 2
+            for alike, n in zip(same, lines, strict=True)
+        )
 
     def _labelled_along(self, axis: int) -> Array:
         others = tuple(a for a in range(3) if a != axis)
@@ -135,7 +168,7 @@ def all_structures(supports: Sequence[Support]) -> tuple[Structure, ...]:
     """The structures of several supports, by value.
 
     Raises:
-        InputError: two supports give one value different names.
+        InputError: one value has two names, or one name two values.
     """
     merged: dict[int, Structure] = {}
     for structure in (s for support in supports for s in support.structures):
@@ -145,7 +178,19 @@ def all_structures(supports: Sequence[Support]) -> tuple[Structure, ...]:
                 f"label {structure.value} is {known.name!r} in one support and "
                 f"{structure.name!r} in another; give the same --names to all"
             )
+    _refuse_twins(merged.values())
     return tuple(merged[value] for value in sorted(merged))
+
+
+def _refuse_twins(structures: Iterable[Structure]) -> None:
+    values: dict[str, int] = {}
+    for structure in structures:
+        value = values.setdefault(structure.name, structure.value)
+        if value != structure.value:
+            raise InputError(
+                f"{structure.name!r} is label {value} and label {structure.value}: give one "
+                "structure the same value in all label maps, and each its own name (--names)"
+            )
 
 
 def by_scan(supports: Sequence[Support]) -> tuple[Support, ...]:
@@ -167,6 +212,23 @@ def by_scan(supports: Sequence[Support]) -> tuple[Support, ...]:
         else:
             found.append(support)
     return tuple(found)
+
+
+def with_given(labels: Array, supports: Sequence[Support]) -> Array:
+    """Labels (I, J, K) of a scan in which its labelled slices are as they were given.
+
+    Args:
+        labels: what was found.
+        supports: of this very scan. What is labelled on a slice is nowhere else on it.
+    """
+    for support in supports:
+        given = support.view.to_slices(support.labels.array)
+        found = support.view.to_slices(labels).copy()
+        for index in np.flatnonzero(given.any((1, 2))):
+            stray = np.isin(found[index], np.unique(given[index]))
+            found[index] = np.where(given[index], given[index], np.where(stray, 0, found[index]))
+        labels = support.view.to_array(found)
+    return labels
 
 
 def _above(below: Support, above: Support) -> Support:

@@ -12,6 +12,8 @@ from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.geometry import Array, Geometry
 
+_LARGEST = 1e37  # a little less than float32 holds
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -26,7 +28,8 @@ class Volume:
         source: where it was read from.
 
     Raises:
-        InputError: wrong number of axes, not numeric, NaN or infinite, or constant.
+        InputError: wrong number of axes, not real numbers, NaN, infinite or beyond what float32
+            holds, or constant; no such modality or axis.
 
     """
 
@@ -44,10 +47,26 @@ class Volume:
                 f"{self.name}: holds NaN or infinite values; replace them (for instance by the "
                 "background's value) and try again"
             )
-        if self.array.min() == self.array.max():
+        low, high = self.array.min(), self.array.max()
+        if low == high:
             raise InputError(
                 f"{self.name}: every voxel has the same value, there is no image in it"
             )
+        if max(-float(low), float(high)) > _LARGEST:
+            raise InputError(
+                f"{self.name}: holds values as far out as {max(-float(low), float(high)):.3g}; was "
+                "it read in the wrong byte order? Write it again with values below 1e37"
+            )
+        self._check_words()
+
+    def _check_words(self) -> None:
+        if self.modality is not None:
+            if self.modality not in list(Modality):
+                known = ", ".join(Modality)
+                raise InputError(f"{self.name}: modality {self.modality!r}: choose one of {known}")
+            object.__setattr__(self, "modality", Modality(self.modality))
+        if self.slice_axis not in (None, 0, 1, 2):
+            raise InputError(f"{self.name}: slice_axis is 0, 1, 2 or None, not {self.slice_axis}")
 
     @property
     def through_plane_axis(self) -> int:
@@ -71,6 +90,11 @@ class Structure:
     def unnamed(cls, value: int) -> Structure:
         """A structure of which only the value is known."""
         return cls(value, f"label {value}", default_color(value))
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its name says more than its value."""
+        return self.name != f"label {self.value}"
 
 
 def default_color(value: int) -> tuple[int, int, int]:
@@ -128,10 +152,18 @@ class LabelMap:
 
 
 def _check_grid(array: Array, geometry: Geometry, name: str) -> None:
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{name}: the array is a {type(array).__name__}; give a NumPy array")
+    if not isinstance(geometry, Geometry):
+        raise InputError(
+            f"{name}: the geometry is a {type(geometry).__name__}; give "
+            "Geometry.from_parts(array.shape, spacing)"
+        )
     if array.ndim != 3 or array.shape != geometry.shape:
         raise InputError(f"{name}: array of shape {array.shape} on a grid of {geometry.shape}")
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-        raise InputError(f"{name}: holds {array.dtype}, not numbers")
+    real = np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)
+    if not (real or array.dtype == bool):
+        raise InputError(f"{name}: holds {array.dtype}, not real numbers")
 
 
 def _as_labels(array: Array, name: str) -> Array:

@@ -88,7 +88,9 @@ def test_within_each_scan(pairs, tmp_path):
     [
         (["folder", "--folds", "one"], "give numbers with commas"),
         (["folder", "--folds", "3"], "folds 1 to 2, not 3"),
+        (["folder", "--parts", "0"], "can be cut into 2 to 2 folds, not 0"),
         (["folder", "--parts", "9"], "can be cut into 2 to 2 folds"),
+        (["folder", "--tolerance", "inf"], "tolerance must be positive and finite"),
         (["cmr", "--parts", "2"], "--parts is for 'folder'"),
         (["folder", "--label", "other"], "--label is for the field's data sets"),
         (["folder", "--model", "mini", "--model", "a"], "add it, or give one"),
@@ -104,6 +106,7 @@ def test_bad_options(pairs, tmp_path, arguments, message):
     data.mkdir(exist_ok=True)
     with pytest.raises(InputError, match=message):
         run(*arguments, "--data", data, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_word_that_is_no_choice_is_answered_with_the_choices(pairs, tmp_path):

@@ -7,6 +7,9 @@ from typer.testing import CliRunner
 
 from oneslice.cli import app
 from oneslice.errors import InputError
+from oneslice.formats import read_label_map, write_label_map
+from oneslice.volume import LabelMap, Structure
+from tests.cli.command import oneslice
 from tests.evaluation.cohort import make_scan, write_nifti
 
 
@@ -61,6 +64,48 @@ def test_tolerance_is_in_millimetres(folders, tmp_path):
     assert near[1]["nsd"] < 0.8 and far[1]["nsd"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("tolerance", ["0", "inf", "nan"])
+def test_a_tolerance_that_is_none_is_refused(folders, tolerance):
+    with pytest.raises(InputError, match=f"positive and finite, not {tolerance} mm"):
+        run(*folders, "--tolerance", tolerance)
+
+
+def write_named(path, values, names):
+    """The labels 1 and 2 of a scan stored as these values, with names by value."""
+    plain = write_nifti(path.with_name("plain.nii.gz"), np.take([0, *values], make_scan(0)[1]))
+    labels = read_label_map(plain)
+    structures = tuple(Structure(value, name, (9, 9, 9)) for value, name in names.items())
+    return write_label_map(LabelMap(labels.array, labels.geometry, structures), path)
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "clash"),
+    [
+        ((2, 1), {1: "spleen", 2: "liver"}, "label 1 is 'liver', .* label 1 is 'spleen'"),
+        ((2, 3), {2: "liver", 3: "kidney"}, "label 1 is 'liver', .* label 2 is 'liver'"),
+    ],
+)
+def test_names_that_contradict_each_other_are_refused(tmp_path, values, names, clash):
+    prediction = write_named(tmp_path / "pred.seg.nrrd", (1, 2), {1: "liver", 2: "spleen"})
+    reference = write_named(tmp_path / "ref.seg.nrrd", values, names)
+    with pytest.raises(InputError, match=f"{clash}.*one value and one name") as refused:
+        run(prediction, reference)
+    assert "pred.seg.nrrd" in str(refused.value) and "ref.seg.nrrd" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "names", [{1: "Liver", 2: "lesion"}, {1: "liver"}, {2: "lesion", 5: "kidney"}, {}]
+)
+def test_names_that_agree_or_are_not_given_are_compared(tmp_path, names):
+    given = {1: "liver", 2: "lesion", 3: "lesion"}
+    prediction = write_named(tmp_path / "pred.seg.nrrd", (1, 2), given)
+    same = write_named(tmp_path / "same.seg.nrrd", (1, 2), given)
+    reference = write_named(tmp_path / "ref.seg.nrrd", (1, 2), names)
+    assert "Dice" in run(prediction, same).output
+    found = json.loads(run(prediction, reference, "--json").output)
+    assert [row["dice"] for row in found if row["value"] < 3] == [1, 1]
+
+
 def test_a_prediction_without_reference_is_said(folders):
     predictions, references = folders
     (references / "a.nii.gz").unlink()
@@ -74,11 +119,45 @@ def test_a_reference_without_prediction_is_refused(folders):
         run(predictions, references)
 
 
+def test_two_files_of_one_name_are_refused(folders):
+    predictions, references = folders
+    write_label_map(read_label_map(references / "a.nii.gz"), references / "a.seg.nrrd")
+    with pytest.raises(InputError, match=r"ref/a.nii.gz and a.seg.nrrd differ in suffix only"):
+        run(predictions, references)
+    with pytest.raises(InputError, match=r"ref/a.nii.gz and a.seg.nrrd"):
+        run(references, predictions)
+    (predictions / "a.nii.gz").unlink()  # not compared, so it does not matter which
+    assert "not compared: a" in run(references, predictions).output
+
+
 def test_wrong_grids_are_refused(folders):
     predictions, references = folders
     write_nifti(predictions / "a.nii.gz", make_scan(0)[1], spacing=(1.0, 1.5, 5.0))
     with pytest.raises(InputError, match="not on the grid"):
-        run(predictions, references)
+        run(predictions / "a.nii.gz", references / "a.nii.gz")
+
+
+def test_the_other_pairs_are_measured_when_one_fails(folders, tmp_path):
+    predictions, references = folders
+    (predictions / "a.nii.gz").write_bytes(b"nothing")
+    done = run(predictions, references, "--json", "--csv", tmp_path / "out.csv")
+    assert done.exit_code == 1
+    assert {row["case"] for row in json.loads(done.stdout)} == {"b"}
+    assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 3
+    first, last = done.stderr.splitlines()
+    assert first.startswith("oneslice: a: ") and first.endswith("a.nii.gz: is not a NIfTI image")
+    assert last == "oneslice: 1 of 2 pairs failed"
+    (predictions / "b.nii.gz").write_bytes(b"nothing")
+    done = run(predictions, references, "--json")
+    assert done.exit_code == 1 and json.loads(done.stdout) == []
+
+
+def test_a_pair_that_is_the_only_one_and_fails_is_an_error(folders):
+    predictions, references = folders
+    (predictions / "a.nii.gz").write_bytes(b"nothing")
+    done = oneslice("evaluate", predictions / "a.nii.gz", references / "a.nii.gz", "--json")
+    assert done.code == 2 and done.out == ""
+    assert done.err == f"oneslice: {predictions}/a.nii.gz: is not a NIfTI image\n"
 
 
 def test_other_bad_input(folders, tmp_path):

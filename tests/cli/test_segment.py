@@ -79,6 +79,27 @@ def test_json_is_all_there_is_on_stdout(study):
     assert set(good["millilitres"]) == {"liver", "spleen", "kidney"}
 
 
+def test_a_batch_goes_on_where_it_stopped(study):
+    assert segment("scans/p1.nii.gz").code == 0
+    before = (study / "out/p1.json").read_bytes()
+    done = segment("scans", more=("--skip-existing",))
+    assert done.code == 0 and "1 of 3 scans are done already" in done.err
+    assert len(files(study / "out")) == 6 and (study / "out/p1.json").read_bytes() == before
+    assert [line for line in done.err.splitlines() if line.startswith("2 of 2: scans/p2.nii.gz")]
+    again = segment("scans", more=("--skip-existing", "--json"))
+    assert again.code == 0 and json.loads(again.out) == []
+
+
+def test_names_are_printed_as_they_are(study):
+    (study / "scans/p1.nii.gz").rename(study / "scans/p [a].nii.gz")
+    names = "kidney [/left]=1,b [bold]=2,c=3"
+    done = segment("scans/p [[]a].nii.gz", labels="labels.nii.gz", more=("--names", names))
+    assert done.code == 0, done
+    assert all(
+        text in done.out for text in ("kidney [/left] (ml)", "b [bold] (ml)", "p [a].nii.gz")
+    )
+
+
 def test_the_others_are_done_when_one_fails(study):
     (study / "scans/p1.nii.gz").write_bytes((study / "scans/p1.nii.gz").read_bytes()[:5000])
     (study / "out").mkdir()

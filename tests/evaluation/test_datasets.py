@@ -241,6 +241,30 @@ def test_other_folder_layouts(tmp_path, image_name, label_name):
         open_folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("image_name", "label_name"),
+    [
+        ("{}/image.nii.gz", "{}/label.nii.gz"),
+        ("images/{}.nii.gz", "labels/{}.nii.gz"),
+        ("{}.nii.gz", "{}_label.nii.gz"),
+    ],
+)
+def test_two_files_for_one_image_or_label_are_refused(tmp_path, image_name, label_name):
+    for seed, name in enumerate(["a", "b"]):
+        image, labels = make_scan(seed)
+        write_nifti(tmp_path / image_name.format(name), image)
+        write_nifti(tmp_path / label_name.format(name), labels)
+    for pattern, array in ((label_name, labels), (image_name, image)):
+        name = pattern.format("b")
+        second = write_nifti(tmp_path / name.replace("nii.gz", "mha"), array)
+        with pytest.raises(InputError, match=f"{second} and .*nii.gz differ in suffix only"):
+            open_folder(tmp_path)
+        second.unlink()
+    write_nifti(tmp_path / "results" / "b.nii.gz", labels)
+    write_nifti(tmp_path / "results" / "b.mha", labels)
+    assert open_folder(tmp_path).identities == ("a", "b")
+
+
 def test_scans_of_a_folder_are_read_in_one_orientation(tmp_path):
     image, labels = make_scan(0)
     for name, flip in (("a", 1), ("b", -1)):

@@ -86,8 +86,12 @@ def test_empty_masks_follow_the_rule(predicted, expected, presence, score, perce
     assert found.volume_difference_percent == pytest.approx(percent)
 
 
-def test_refuses_other_shapes_and_no_tolerance():
+def test_refuses_other_shapes():
     with pytest.raises(InputError, match="shapes"):
         compare(np.ones((2, 2, 2)), np.ones((2, 2, 3)), UNIT)
-    with pytest.raises(InputError, match="tolerance"):
-        compare(cube((1, 1, 1)), cube((1, 1, 1)), UNIT, tolerance=0)
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, np.inf, np.nan])
+def test_refuses_a_tolerance_that_is_none(tolerance):
+    with pytest.raises(InputError, match="positive and finite"):
+        compare(cube((1, 1, 1)), cube((1, 1, 1)), UNIT, tolerance)

@@ -91,6 +91,30 @@ def test_a_killed_run_goes_on_to_the_same_table(dataset, tmp_path):
     assert measure(study(dataset, again), tmp_path / "two").tables == resumed.tables
 
 
+@pytest.mark.parametrize("content", ["", "\0\0", "[]", '{"scores": [{}], "seconds": 1}'])
+def test_a_damaged_result_is_measured_again(dataset, tmp_path, content):
+    undisturbed = measure(study(dataset), tmp_path / "out")
+    damaged = tmp_path / "out/cases/copy/oracle/fold1-a.json"
+    damaged.write_text(content)
+    announced = []
+    assert measure(study(dataset), tmp_path / "out", announced).tables[0] == undisturbed.tables[0]
+    assert announced == [(5, 6)]
+    assert len(json.loads(damaged.read_text())["scores"]) == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"settings": 1}'])
+def test_a_damaged_manifest_is_refused(dataset, tmp_path, content):
+    measure(study(dataset), tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.json"
+    manifest.write_text(content)
+    with pytest.raises(InputError, match=r"manifest.json: is damaged; .*--output, or delete it"):
+        measure(study(dataset), tmp_path / "out")
+    manifest.unlink()
+    announced = []
+    measure(study(dataset), tmp_path / "out", announced)
+    assert announced == [(6, 6)] and json.loads(manifest.read_text())["settings"]
+
+
 def test_other_settings_are_refused_and_more_methods_are_not(dataset, tmp_path):
     measure(study(dataset), tmp_path / "out")
     with pytest.raises(InputError, match="another copy; choose another --output"):

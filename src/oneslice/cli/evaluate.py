@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneslice.cli.output import exit_if_failed
+from oneslice.errors import InputError
+
 if TYPE_CHECKING:
-    from oneslice.evaluation.comparison import Row
+    from oneslice.evaluation.comparison import Pairs, Row
 
 
 def evaluate(
@@ -26,17 +29,16 @@ def evaluate(
 
     Folders are matched by file names without suffix. Both label maps of a pair must lie on one
     grid. A structure absent from both is not scored; one that is missed, or found where there is
-    none, has Dice and NSD 0 and no distances.
+    none, has Dice and NSD 0 and no distances. Exit code 1 if a pair of several failed (the others
+    are measured), 2 for an error.
     """
-    from oneslice.evaluation.comparison import compare_files, pair, rows_csv
+    from oneslice.evaluation.comparison import pair, rows_csv
+    from oneslice.evaluation.metrics import check_tolerance
     from oneslice.formats import write_text_atomically
 
+    check_tolerance(tolerance)
     pairs = pair(predictions, references)
-    rows = [
-        row
-        for name, (prediction, reference) in pairs.matched.items()
-        for row in compare_files(name, prediction, reference, tolerance)
-    ]
+    rows, failed = _measure(pairs, tolerance)
     if csv is not None:
         write_text_atomically(csv, rows_csv(rows), overwrite)
     if as_json:
@@ -45,6 +47,28 @@ def evaluate(
         _print(rows, tolerance)
     if pairs.unmatched:
         typer.echo(f"No reference, not compared: {', '.join(pairs.unmatched)}", err=True)
+    exit_if_failed(failed, len(pairs.matched), "pairs")
+
+
+def _measure(pairs: Pairs, tolerance: float) -> tuple[list[Row], dict[str, str]]:
+    """The rows of the pairs that can be compared, and the errors of the others by name.
+
+    Raises:
+        InputError: the only pair cannot be compared.
+
+    """
+    from oneslice.evaluation.comparison import compare_files
+
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for name, (prediction, reference) in pairs.matched.items():
+        try:
+            rows += compare_files(name, prediction, reference, tolerance)
+        except InputError as error:
+            if len(pairs.matched) == 1:
+                raise
+            failed[name] = str(error)
+    return rows, failed
 
 
 def _print(rows: list[Row], tolerance: float) -> None:

@@ -96,13 +96,28 @@ def named_or_default(model: str | None) -> str:
 
     if model:
         return model
-    if default_model() is None:
+    chosen = default_model()
+    if chosen is None:
         typer.echo(
             "Using mini, the small model inside oneslice. A stronger one: "
             "oneslice models download sam2.1-large, then oneslice models use sam2.1-large.",
             err=True,
         )
+    else:
+        _refuse_if_gone(chosen)
     return model_in_use()
+
+
+def _refuse_if_gone(default: str) -> None:
+    from oneslice.errors import ModelError
+    from oneslice.sam2.locate import locate
+
+    try:
+        locate(default)
+    except ModelError as error:
+        raise ModelError(
+            f"{error}; it is the default model: 'oneslice models use mini' goes back to mini"
+        ) from error
 
 
 def _entry_as_json(entry: CatalogueEntry) -> dict[str, Any]:

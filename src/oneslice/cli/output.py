@@ -1,9 +1,11 @@
-"""Facts and figures as tables."""
+"""Facts and figures as tables, and what failed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 if TYPE_CHECKING:
     from oneslice.evaluation.tabular import Table
@@ -42,6 +44,22 @@ def print_table(table: Table) -> None:
     console.print(shown)
     for note in table.notes:
         console.print(f"  {note}")
+
+
+def exit_if_failed(failed: Mapping[str, str], total: int, what: str) -> None:
+    """Say on stderr what failed of several and exit with code 1.
+
+    Args:
+        failed: the error of each, by name.
+        total: how many there were, the others included.
+        what: they are, in the plural.
+
+    """
+    for name, error in failed.items():
+        typer.echo(f"oneslice: {error if error.startswith(name) else f'{name}: {error}'}", err=True)
+    if failed:
+        typer.echo(f"oneslice: {len(failed)} of {total} {what} failed", err=True)
+        raise typer.Exit(1)
 
 
 def _in_words(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,11 +10,11 @@ import typer
 
 from oneslice.choices import Device, Effort, Format, Metric, Modality, Search, Strategy
 from oneslice.cli.models import named_or_default
+from oneslice.cli.reports import exit_with, print_reports, run_with_progress
 from oneslice.errors import InputError
 
 if TYPE_CHECKING:
     from oneslice.batch import CaseReport, Job, Reading
-    from oneslice.segmenter import Segmenter
     from oneslice.support import Support
 
 _SCANS = "Scans: files, folders, globs, DICOM series folders or zips of them."
@@ -112,6 +111,13 @@ def segment(
     memory: Annotated[int, typer.Option(help="MiB of features kept for reuse.")] = 1024,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs.")] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Pass over scans whose result and record are there: go on with a batch.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Segment scans from one labelled slice.
@@ -125,7 +131,7 @@ def segment(
     matched support, its distance and the confidence of every slice. Slices that were labelled are
     kept as given. Exit code 1 if a scan of several failed (the others are done), 2 for an error.
     """
-    from oneslice.batch import Reading, plan_jobs
+    from oneslice.batch import Reading, plan_jobs, refuse_unwritable
     from oneslice.formats import find_scans
     from oneslice.frames import Window
     from oneslice.pool import Augmentations
@@ -151,15 +157,22 @@ def segment(
     own_labels = {path.resolve() for path in labels}
     found = [scan for scan in find_scans(scans) if scan.resolve() not in own_labels]
     jobs = plan_jobs(found, out, format, [*support, *labels])
-    _refuse_if_all_exist(jobs, overwrite)
+    if skip_existing:
+        jobs = _without_done(jobs)
+    else:
+        _refuse_if_all_exist(jobs, overwrite)
+    refuse_unwritable(jobs)
+    if not jobs:
+        print_reports([], out, as_json)
+        return
     name = named_or_default(model)
     segmenter = Segmenter(name, device, settings, image_size=image_size, offline=offline)
-    reports = _run(segmenter, jobs, supports, reading, overwrite)
-    if as_json:
-        typer.echo(json.dumps([report.as_json() for report in reports], indent=1))
-    else:
-        _print_reports(reports, out)
-    _exit(reports)
+    reports: list[CaseReport] = []
+    try:
+        reports.extend(run_with_progress(segmenter, jobs, supports, reading, overwrite))
+    finally:  # what was done is told even if the rest is given up
+        print_reports(reports, out, as_json)
+    exit_with(reports)
 
 
 def parse_names(text: str | None) -> dict[str, int] | None:
@@ -178,6 +191,8 @@ def parse_names(text: str | None) -> dict[str, int] | None:
     names = {name: value for value, name in named.items()}
     if len(names) < len(pairs):
         raise InputError(f"--names {text!r}: each name and each value once")
+    if not all(name and "=" not in name and ";" not in name for name in names):
+        raise InputError(f"--names {text!r}: write it as liver=1,spleen=4")
     return names
 
 
@@ -201,67 +216,17 @@ def _load_supports(
     ]
 
 
+def _without_done(jobs: Sequence[Job]) -> list[Job]:
+    from oneslice.batch import is_done
+
+    left = [job for job in jobs if not is_done(job)]
+    if len(left) < len(jobs):
+        typer.echo(f"{len(jobs) - len(left)} of {len(jobs)} scans are done already", err=True)
+    return left
+
+
 def _refuse_if_all_exist(jobs: Sequence[Job], overwrite: bool) -> None:
     """Say so at once, before the model is loaded, if there is nothing left to do."""
     if not overwrite and all(job.target.exists() for job in jobs):
         first = jobs[0].target
         raise InputError(f"{first}: exists already; add --overwrite to replace it")
-
-
-def _run(
-    segmenter: Segmenter,
-    jobs: Sequence[Job],
-    supports: Sequence[Support],
-    reading: Reading,
-    overwrite: bool,
-) -> list[CaseReport]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
-
-    from oneslice.batch import run_jobs
-
-    reports = []
-    name = TextColumn("{task.description}", markup=False)
-    columns = (name, BarColumn(), MofNCompleteColumn(), TimeLeft())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        scans = bars.add_task("scans", total=len(jobs))
-        slices = bars.add_task("slices", total=None)
-
-        def show(job: Job, done: int, total: int) -> None:
-            bars.update(slices, description=job.scan.name, completed=done, total=total)
-
-        for report in run_jobs(
-            segmenter, jobs, supports, reading=reading, overwrite=overwrite, progress=show
-        ):
-            reports.append(report)
-            bars.advance(scans)
-    return reports
-
-
-def _print_reports(reports: Sequence[CaseReport], out: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    done = [report for report in reports if report.error is None]
-    if done:
-        table = Table(title=f"written to {out}")
-        table.add_column("file", overflow="fold", min_width=16)
-        for name in ("seconds", *(f"{name} (ml)" for name in done[0].volumes)):
-            table.add_column(name, justify="right")
-        for report in done:
-            volumes = (f"{value:.1f}" for value in report.volumes.values())
-            shown = report.target.name if report.target == out else report.target.relative_to(out)
-            table.add_row(str(shown), f"{report.seconds:.1f}", *volumes)
-        Console(markup=False).print(table)
-
-
-def _exit(reports: Sequence[CaseReport]) -> None:
-    failed = [report for report in reports if report.error is not None]
-    if failed and len(reports) == 1:
-        raise InputError(str(failed[0].error))
-    for report in failed:
-        typer.echo(f"oneslice: {report.scan}: {report.error}", err=True)
-    if failed:
-        typer.echo(f"oneslice: {len(failed)} of {len(reports)} scans failed", err=True)
-        raise typer.Exit(1)

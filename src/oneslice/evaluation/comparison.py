@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from oneslice.errors import InputError
 from oneslice.evaluation.metrics import Agreement, Mean, Presence, compare
 from oneslice.evaluation.tabular import Table, as_csv
 from oneslice.formats import read_label_map, stem_of
-from oneslice.formats.suffixes import VOLUMES, natural_key, suffix_of
+from oneslice.formats.suffixes import VOLUMES, only_one, volumes_by_stem
 from oneslice.volume import LabelMap, Structure
 
 RULE = (
@@ -62,7 +63,7 @@ def pair(predictions: Path, references: Path) -> Pairs:
 
     Raises:
         InputError: one is a file and the other a folder, nothing is there, or a reference has no
-            prediction.
+            prediction or several.
 
     """
     for path in (predictions, references):
@@ -79,16 +80,13 @@ def pair(predictions: Path, references: Path) -> Pairs:
             f"({', '.join(missing[:5])}); files are matched by their names without suffix"
         )
     extra = tuple(name for name in predicted if name not in expected)
-    return Pairs({name: (predicted[name], expected[name]) for name in expected}, extra)
+    matched = {name: (only_one(predicted[name]), only_one(expected[name])) for name in expected}
+    return Pairs(matched, extra)
 
 
-def _label_maps(folder: Path) -> dict[str, Path]:
+def _label_maps(folder: Path) -> dict[str, list[Path]]:
     """The label maps below a folder by path without suffix."""
-    files = (p for p in folder.rglob("*") if suffix_of(p) in VOLUMES and p.name[0] != ".")
-    named = {
-        (p.parent.relative_to(folder) / stem_of(p)).as_posix(): p
-        for p in sorted(files, key=natural_key)
-    }
+    named = volumes_by_stem(folder, folder.rglob("*"))
     if not named:
         raise InputError(f"{folder}: no label maps in it ({', '.join(VOLUMES)})")
     return named
@@ -98,7 +96,8 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
     """Every structure that either of the two names or shows.
 
     Raises:
-        InputError: they lie on different grids, or cannot be read.
+        InputError: they lie on different grids, contradict each other in their names, or cannot
+            be read.
 
     """
     predicted, expected = read_label_map(prediction), read_label_map(reference)
@@ -106,6 +105,12 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
         raise InputError(
             f"{prediction}: not on the grid of {reference} ({difference}); resample one onto the "
             "other, nearest neighbour, before they are compared"
+        )
+    if clash := _contradiction(predicted, expected):
+        ours, theirs = (f"label {s.value} is {s.name!r}" for s in clash)
+        raise InputError(
+            f"{prediction}: {ours}, but in {reference} {theirs}; labels are compared by value: "
+            "give each structure one value and one name in both"
         )
     return [
         Row(
@@ -123,13 +128,25 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
     ]
 
 
+def _contradiction(predicted: LabelMap, expected: LabelMap) -> tuple[Structure, Structure] | None:
+    """A value that has two names, or a name that has two values, where both sides give names."""
+    ours, theirs = _named(predicted), _named(expected)
+    apart = product(sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys()))
+    return next(((ours[a], theirs[b]) for a, b in apart if a[0] == b[0] or a[1] == b[1]), None)
+
+
+def _named(labels: LabelMap) -> dict[tuple[int, str], Structure]:
+    """By value and name; "Liver" is "liver"."""
+    return {(s.value, s.name.casefold()): s for s in labels.structures if s.is_named}
+
+
 def _structures(predicted: LabelMap, expected: LabelMap) -> Iterator[Structure]:
     """By value; the reference's names go first, the prediction's stand in."""
     known = {s.value: s for s in predicted.structures} | {s.value: s for s in expected.structures}
     shown = {int(v) for labels in (predicted, expected) for v in np.unique(labels.array)}
     for value in sorted((shown - {0}) | {s.value for s in expected.structures}):
         structure = known[value]
-        if structure == Structure.unnamed(value):
+        if not structure.is_named:
             structure = next((s for s in predicted.structures if s.value == value), structure)
         yield structure
 

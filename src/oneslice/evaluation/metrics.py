@@ -15,6 +15,7 @@ method cannot better its distances by finding nothing unseen.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -91,6 +92,12 @@ class Mean:
         return cls(fmean(defined) if defined else None, len(defined))
 
 
+def check_tolerance(tolerance: float) -> None:
+    """Raise InputError unless surfaces can be compared at this tolerance, mm."""
+    if not 0 < tolerance < math.inf:
+        raise InputError(f"the tolerance must be positive and finite, not {tolerance:g} mm")
+
+
 def compare(
     prediction: Array,
     reference: Array,
@@ -106,13 +113,12 @@ def compare(
         tolerance: of the normalised surface Dice, mm.
 
     Raises:
-        InputError: shapes differ, or the tolerance is not positive.
+        InputError: shapes differ, or the tolerance is not positive and finite.
 
     """
     if prediction.shape != reference.shape:
         raise InputError(f"masks of shapes {prediction.shape} and {reference.shape}")
-    if tolerance <= 0:
-        raise InputError(f"the tolerance must be positive, not {tolerance:g} mm")
+    check_tolerance(tolerance)
     predicted, expected = prediction.astype(bool), reference.astype(bool)
     presence = _presence(bool(predicted.any()), bool(expected.any()))
     dice, hd95, assd, nsd = _figures(presence, predicted, expected, spacing, tolerance)

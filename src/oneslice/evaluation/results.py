@@ -74,11 +74,11 @@ class RunFolder:
                 ``resumed``.
 
         Raises:
-            InputError: the folder holds a run with other settings.
+            InputError: the folder holds a run with other settings, or its manifest is damaged.
 
         """
         path = self.folder / MANIFEST
-        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        before = _read_manifest(path) if path.exists() else {}
         known: RunSettings = before.get("settings", {})
         changed = [name for group in known for name in _changed(known[group], settings[group])]
         if changed:
@@ -91,15 +91,18 @@ class RunFolder:
         write_text_atomically(path, text, overwrite=True)
 
     def load(self, unit: Unit) -> CaseResult | None:
-        """The result of a unit, None if it is not there yet."""
+        """The result of a unit, None if it is not there yet or its file is damaged."""
         path = self._path(unit)
         if not path.exists():
             return None
-        content = json.loads(path.read_text(encoding="utf-8"))
-        scores = tuple(
-            Score(**score | {"status": Status(score["status"])}) for score in content["scores"]
-        )
-        return CaseResult(unit, scores, content["seconds"], content["peak_mib"])
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            scores = tuple(
+                Score(**score | {"status": Status(score["status"])}) for score in content["scores"]
+            )
+            return CaseResult(unit, scores, content["seconds"], content["peak_mib"])
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def save(self, result: CaseResult) -> None:
         """Keep a result; the file is either whole or absent."""
@@ -119,6 +122,19 @@ class RunFolder:
     def _path(self, unit: Unit) -> Path:
         stem = self.folder / "cases" / unit.stem
         return stem.with_name(f"{stem.name}.json")
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content["settings"], dict):
+            return content
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise InputError(
+        f"{path}: is damaged; choose another --output, or delete it if the results beside it were "
+        "measured with the same settings"
+    )
 
 
 def _starts(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from oneslice.evaluation.datasets import Case, Dataset, LabelledStack
 from oneslice.evaluation.memory import PeakMemory
 from oneslice.evaluation.methods.base import Method, Request
+from oneslice.evaluation.metrics import check_tolerance
 from oneslice.evaluation.plan import Extents, Plan, plan
 from oneslice.evaluation.protocol import Fold
 from oneslice.evaluation.results import CaseResult, RunFolder, Unit
@@ -52,6 +53,10 @@ class Run:
         tolerance: of NSD, mm.
         limit: the most query scans of each fold; None: all.
         predictions: whether to write the predicted label maps.
+
+    Raises:
+        InputError: the tolerance is not positive and finite.
+
     """
 
     dataset: Dataset
@@ -61,6 +66,9 @@ class Run:
     tolerance: float
     limit: int | None = None
     predictions: bool = False
+
+    def __post_init__(self) -> None:
+        check_tolerance(self.tolerance)
 
     def cases(self) -> Iterator[tuple[Fold, str]]:
         """The query scans, fold by fold."""

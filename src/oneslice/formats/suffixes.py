@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from oneslice.choices import Format
@@ -66,3 +67,27 @@ def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
     """Sort key under which ``slice2`` comes before ``slice10``."""
     parts = re.split(r"(\d+)", str(path).lower())
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
+
+
+def volumes_by_stem(folder: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
+    """The volumes among files below a folder by path in it without suffix, in natural order."""
+    volumes = (p for p in files if suffix_of(p) in VOLUMES and p.name[0] != ".")
+    named: dict[str, list[Path]] = {}
+    for path in sorted(volumes, key=natural_key):
+        name = (path.parent.relative_to(folder) / stem_of(path)).as_posix()
+        named.setdefault(name, []).append(path)
+    return named
+
+
+def only_one(files: list[Path]) -> Path:
+    """The file of a name.
+
+    Raises:
+        InputError: there are several.
+
+    """
+    if len(files) > 1:
+        raise InputError(
+            f"{files[0]} and {files[1].name} differ in suffix only: keep the one that is meant"
+        )
+    return files[0]

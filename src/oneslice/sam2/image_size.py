@@ -10,7 +10,7 @@ from typing import Any
 
 from oneslice.errors import InputError
 
-STEP = 32
+STEP, LARGEST = 32, 4096
 
 
 def native_image_size(config: Any) -> int:
@@ -23,8 +23,12 @@ def set_image_size(config: Any, image_size: int) -> None:
     """Change a ``Sam2VideoConfig``, in place, to another image size.
 
     Raises:
-        InputError: the size is not a positive multiple of 32.
+        InputError: the size is not a multiple of 32 from 32 to 4096.
     """
+    if not isinstance(image_size, int):
+        raise InputError(f"the image size is a whole number of pixels, not {image_size!r}")
+    if image_size > LARGEST:
+        raise InputError(f"the image size {image_size} is above {LARGEST}: choose a smaller one")
     if image_size < STEP or image_size % STEP:
         nearest = max(STEP, round(image_size / STEP) * STEP)
         raise InputError(

@@ -53,6 +53,8 @@ def locate(name_or_path: str | Path, *, offline: bool = False) -> Location:
         ModelError: there is no such checkpoint on this machine.
         OfflineError: it is an official one, not downloaded yet, and ``offline`` is set.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise ModelError(f"a model is a name or a path, not {name_or_path!r}")
     if isinstance(name_or_path, Path):
         return _locate_path(name_or_path.expanduser())
     if name_or_path.lower() == MINI:

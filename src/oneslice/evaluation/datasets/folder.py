@@ -8,8 +8,8 @@ from pathlib import Path
 from oneslice.errors import InputError
 from oneslice.evaluation.datasets.base import Case, Dataset, LabelledStack
 from oneslice.evaluation.protocol import even_cuts, folds
-from oneslice.formats import read_label_map, read_volume, stem_of
-from oneslice.formats.suffixes import VOLUMES, natural_key, suffix_of
+from oneslice.formats import read_label_map, read_volume
+from oneslice.formats.suffixes import natural_key, only_one, volumes_by_stem
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view, matching_axis
 from oneslice.volume import Structure, Volume
 
@@ -18,6 +18,7 @@ LOOKED_FOR = (
     "<case>.* with <case>_label.* (NIfTI, NRRD or MetaImage)"
 )
 _LABEL_ENDING = "_label"
+_Files = dict[str, list[Path]]
 _Pair = tuple[Path, Path]
 
 
@@ -29,8 +30,9 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
         parts: how many folds; None: one for each scan (leave one out).
 
     Raises:
-        InputError: no such folder, none of the layouts, an image without its labels, fewer than
-            two pairs, or nothing labelled.
+        InputError: no such folder, none of the layouts, an image without its labels, two files
+            for one of them, fewer than two pairs, nothing labelled, or a number of folds that
+            the pairs cannot be cut into.
 
     """
     if not root.is_dir():
@@ -45,7 +47,7 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
     cases = {
         name: Case(name, files, partial(_read, files, directions)) for name, files in pairs.items()
     }
-    cuts = even_cuts(len(pairs), parts or len(pairs))
+    cuts = even_cuts(len(pairs), len(pairs) if parts is None else parts)
     return Dataset(root.name, "pairs", _structures(pairs), tuple(pairs), cases, folds(cuts))
 
 
@@ -59,7 +61,7 @@ def _case_folders(root: Path) -> dict[str, _Pair]:
     folders = sorted((p for p in root.iterdir() if p.is_dir()), key=natural_key)
     found = {folder.name: _by_stem(folder) for folder in folders}
     return {
-        name: (files["image"], _label(files, "label", files["image"]))
+        name: _pair(files, "image", files, "label")
         for name, files in found.items()
         if "image" in files
     }
@@ -67,7 +69,7 @@ def _case_folders(root: Path) -> dict[str, _Pair]:
 
 def _twin_folders(root: Path) -> dict[str, _Pair]:
     images, labels = _by_stem(root / "images"), _by_stem(root / "labels")
-    return {name: (image, _label(labels, name, image)) for name, image in images.items()}
+    return {name: _pair(images, name, labels, name) for name in images}
 
 
 def _named_labels(root: Path) -> dict[str, _Pair]:
@@ -75,25 +77,20 @@ def _named_labels(root: Path) -> dict[str, _Pair]:
     labels = {name for name in files if name.endswith(_LABEL_ENDING)}
     if not labels:
         return {}
-    return {
-        name: (image, _label(files, name + _LABEL_ENDING, image))
-        for name, image in files.items()
-        if name not in labels
-    }
+    images = (name for name in files if name not in labels)
+    return {name: _pair(files, name, files, name + _LABEL_ENDING) for name in images}
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """The volume files of a folder by name without suffix, in the order of their numbers."""
-    if not folder.is_dir():
-        return {}
-    files = (p for p in folder.iterdir() if suffix_of(p) in VOLUMES and p.name[0] != ".")
-    return {stem_of(p): p for p in sorted(files, key=natural_key)}
+def _by_stem(folder: Path) -> _Files:
+    """The volume files of a folder by name without suffix."""
+    return volumes_by_stem(folder, folder.iterdir()) if folder.is_dir() else {}
 
 
-def _label(files: dict[str, Path], name: str, image: Path) -> Path:
-    if name not in files:
-        raise InputError(f"{image}: its label map {name} is missing")
-    return files[name]
+def _pair(images: _Files, image_name: str, labels: _Files, label_name: str) -> _Pair:
+    image = only_one(images[image_name])
+    if label_name not in labels:
+        raise InputError(f"{image}: its label map {label_name} is missing")
+    return image, only_one(labels[label_name])
 
 
 def _structures(pairs: dict[str, _Pair]) -> tuple[Structure, ...]:
