@@ -1,5 +1,7 @@
+import re
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -49,7 +51,8 @@ def test_equal_names_keep_the_folders_that_differ():
 
 @pytest.mark.parametrize("pair", [("x.nii", "x.nii.gz"), ("x.nii", "x.mha")])
 def test_results_that_would_share_a_name_or_a_record_are_refused(pair):
-    with pytest.raises(InputError, match="two scans would both be written"):
+    message = f"{pair[0]} and {pair[1]} would both be written to out/x.*; segment them apart"
+    with pytest.raises(InputError, match=re.escape(message)):
         targets(*pair)
 
 
@@ -71,12 +74,13 @@ def test_failures_are_reported_and_the_others_go_on(segmenter, tmp_path):
 
 
 def test_frames_and_axes_reach_the_reader(segmenter, tmp_path):
-    write_volume(patient(2, SHORT).image, tmp_path / "p.nii.gz")
+    film = np.stack([patient(2, SHORT).image.array] * 2, -1)
+    nibabel.save(nibabel.Nifti1Image(film, np.eye(4)), tmp_path / "p.nii.gz")
     job = Job(tmp_path / "p.nii.gz", tmp_path / "out.nii.gz")
-    reading = Reading(frame=1)
+    reading = Reading(frame=2)
     (report,) = run_jobs(segmenter, [job], patient(1).support, reading=reading)
-    assert "no frame 1" in report.error
-    (report,) = run_jobs(segmenter, [job], patient(1).support, reading=Reading(axis=7))
+    assert "no frame 2" in report.error
+    (report,) = run_jobs(segmenter, [job], patient(1).support, reading=Reading(None, 1, 7))
     assert "0, 1 or 2" in report.error and not job.target.exists()
 
 

@@ -51,6 +51,7 @@ class TestGeometry:
             ((2, 3, 4), np.eye(3), "4 x 4"),
             ((2, 3, 4), np.full((4, 4), np.nan), "finite"),
             ((2, 3, 4), np.diag([1, 0, 1, 1]), "singular"),
+            ((2, 3, 4), np.array([[9, 9, 0, 0], [9, 9, 0, 0], [0, 0, 9, 0], [0, 0, 0, 1]]), "sing"),
         ],
     )
     def test_refusals(self, shape, affine, message):

@@ -1,3 +1,4 @@
+import nibabel
 import numpy as np
 import pytest
 
@@ -103,6 +104,20 @@ def test_labels_in_another_storage_order_are_turned(tmp_path):
     support = Support.load(image, write_label_map(turned, tmp_path / "l.seg.nrrd"))
     assert np.array_equal(support.labels.array, array)
     assert support.structures == STRUCTURES
+
+
+def test_one_frame_of_a_film_and_of_its_labels(tmp_path):
+    shape = (6, 5, 4, 2)
+    scan, labels = np.random.default_rng(0).random(shape), np.zeros(shape, np.uint8)
+    labels[2:4, 2:4, 1, 0], labels[2:4, 2:4, 3, 1] = 1, 2
+    for name, array in {"scan": scan, "labels": labels, "still": labels[..., 1]}.items():
+        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    for name in ("labels", "still"):
+        support = Support.load(tmp_path / "scan.nii.gz", tmp_path / f"{name}.nii.gz", frame=1)
+        assert np.array_equal(support.labels.array, labels[..., 1])
+        assert np.array_equal(support.image.array, scan[..., 1])
+    with pytest.raises(InputError, match="no frame 2"):
+        Support.load(tmp_path / "still.nii.gz", tmp_path / "labels.nii.gz", frame=2)
 
 
 def test_it_knows_its_own_scan():

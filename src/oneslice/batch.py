@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,10 +102,14 @@ def _name_outputs(scans: Sequence[Path], out: Path, format: Format | None) -> li
     targets = {
         scan: out / scan.resolve().parent.relative_to(common) / names[scan] for scan in scans
     }
-    records = Counter(sidecar_path(target) for target in targets.values())
-    double = [str(target) for target in targets.values() if records[sidecar_path(target)] > 1]
-    if double:
-        raise InputError(f"two scans would both be written to {double[0]}; segment them apart")
+    first: dict[Path, Path] = {}  # by the file beside the result
+    for scan, target in targets.items():
+        other = first.setdefault(sidecar_path(target), scan)
+        if other != scan:
+            raise InputError(
+                f"{other} and {scan} would both be written to {target.parent / stem_of(target)}.*; "
+                "segment them apart"
+            )
     return [Job(scan, target) for scan, target in targets.items()]
 
 

@@ -34,6 +34,8 @@ class Geometry:
     Args:
         shape: voxels along each array axis.
         affine: (4, 4), from index to LPS millimetres.
+        space: NIfTI's code of where the millimetres count from: 1 scanner, 2 another scan,
+            3 Talairach, 4 MNI, 5 another template. Other formats do not say.
 
     Raises:
         InputError: the shape is not three positive integers, or the affine cannot be inverted.
@@ -42,6 +44,7 @@ class Geometry:
 
     shape: tuple[int, int, int]
     affine: Array
+    space: int = 1
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=float)
@@ -49,7 +52,8 @@ class Geometry:
             raise InputError(f"a volume needs three axes of at least one voxel, not {self.shape}")
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError("the affine must be a finite 4 x 4 matrix")
-        if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        columns = affine[:3, :3]
+        if abs(np.linalg.det(columns)) <= 1e-9 * np.linalg.norm(columns, axis=0).prod():
             raise InputError("the affine is singular: check the spacing and direction in the file")
         affine.flags.writeable = False
         object.__setattr__(self, "affine", affine)
@@ -119,7 +123,7 @@ class Geometry:
         affine = self.affine.copy()
         affine[:3, 3] = self.to_world(np.array([r.start for r in ranges]))
         i, j, k = (len(r) for r in ranges)
-        return Geometry((i, j, k), affine)
+        return Geometry((i, j, k), affine, self.space)
 
     def difference(self, other: Geometry, tolerance: float = 1e-3) -> str | None:
         """Say how two grids differ, or None if every voxel lies within ``tolerance`` voxels."""

@@ -71,10 +71,10 @@ class Support:
         frame: int | None = None,
     ) -> Support:
         """Read the scan and its label map; ``names`` maps structure names to label values."""
-        label_map = read_label_map(labels)
+        volume = read_volume(image, series=series, frame=frame)
+        label_map = read_label_map(labels, frame=frame, scan=volume)
         if names:
             label_map = label_map.renamed(names)
-        volume = read_volume(image, series=series, frame=frame)
         return cls(volume, place_on_grid(label_map, volume.geometry), axis)
 
     def _labelled_axis(self) -> int:

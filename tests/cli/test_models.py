@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -47,6 +48,13 @@ def test_use_chooses_a_folder_and_list_shows_it(tmp_path):
     assert last["default"] and last["downloaded"]
     assert oneslice("models", "use", "mini").code == 0
     assert config.default_model() == "mini"
+
+
+def test_brackets_in_a_path_are_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    shutil.copytree(MINI_FOLDER, tmp_path / "[bold]" / "[" / "x]")
+    assert oneslice("models", "use", tmp_path / "[bold]" / "[" / "x]").code == 0
+    assert "/[bold]/[/x] " in oneslice("models", "list").out
 
 
 @pytest.mark.parametrize("model", ["sam2.1-tiny", "nonsense", "."])

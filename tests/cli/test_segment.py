@@ -137,11 +137,16 @@ def test_scans_of_one_name_keep_their_folders(study):
     assert not np.array_equal(one, two)
 
 
+def test_a_scan_named_twice_is_segmented_once(study):
+    assert segment("scans/p1.nii.gz", study / "scans/p1.nii.gz", "scans/../scans/p1*").code == 0
+    assert files(study / "out") == ["p1.json", "p1.nii.gz"]
+
+
 def test_scans_that_cannot_be_told_apart(study):
     (study / "pair").mkdir()
     shutil.copy(study / "scans/p1.nii.gz", study / "pair/a.nii.gz")
     write_volume(patient(2, SHORT).image, study / "pair/a.mha")
-    refusal(segment("pair"), study, "two scans would both be written to out/a.")
+    refusal(segment("pair"), study, "pair/a.mha and pair/a.nii.gz would both be written to out/a.")
 
 
 @pytest.mark.parametrize("suffix", ["nrrd", "seg.nrrd", "mha", "nii.gz"])
@@ -154,6 +159,12 @@ def test_formats(study, suffix):
     if suffix == "seg.nrrd":
         (study / "out/p1.json").unlink()
         assert read_label_map(study / "out/p1.seg.nrrd").structures == STRUCTURES
+
+
+def test_brackets_in_a_name_are_shown(study):
+    scan = shutil.copy(study / "scans/p1.nii.gz", study / "p[bold][b].nii.gz")
+    done = segment(scan, out="[red]")
+    assert done.code == 0 and "p[bold][b].nii.gz" in done.out and "written to [red]" in done.out
 
 
 def test_one_scan_to_one_file(study):
@@ -229,6 +240,14 @@ def test_an_axis_of_one_s_own(study):
 def test_the_modality_scales_scans_and_supports(study):
     assert segment("scans/p1.nii.gz", more=("--modality", "ct")).code == 0
     assert json.loads((study / "out/p1.json").read_text())["window"] == [-160, 240]
+
+
+def test_the_space_of_a_registered_scan(study):
+    image = nibabel.load(study / "scans/p1.nii.gz")
+    image.set_sform(image.affine, "mni")
+    nibabel.save(image, study / "mni.nii.gz")
+    assert segment("mni.nii.gz").code == 0
+    assert nibabel.load(study / "out/mni.nii.gz").header["sform_code"] == 4
 
 
 def test_the_geometry_of_a_turned_scan(study):

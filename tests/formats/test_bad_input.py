@@ -84,11 +84,12 @@ def test_frames_must_be_chosen(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.png", ""])
-def test_frame_of_a_3d_scan(tmp_path, name):
+def test_a_3d_scan_has_no_frames_to_choose_from(tmp_path, name):
     array = ramp((4, 3, 2), np.uint8) if name != "a.png" else ramp((4, 3), np.uint8)
     _itk(tmp_path / (name or "a.png"), array if name else array[0])
-    read_volume(tmp_path / name, frame=0)
-    assert "no frame 1" in refusal(tmp_path / name, frame=1)
+    expected = read_volume(tmp_path / name).array
+    for frame in (0, 1):
+        assert np.array_equal(read_volume(tmp_path / name, frame=frame).array, expected)
 
 
 def test_five_dimensions(tmp_path):
@@ -136,6 +137,32 @@ def test_constant_complex_and_fractions(tmp_path):
     assert "whole numbers" in refusal(path, read_label_map)
     path = _itk(tmp_path / "n.nrrd", ramp((4, 3, 2)) - 5)
     assert "from 0 up" in refusal(path, read_label_map)
+
+
+def _without_last_spacing(path, image, codes):
+    """As other programs may write it; nibabel would mend the header."""
+    header = image.header
+    header["sform_code"], header["qform_code"] = codes
+    header["pixdim"][3] = 0
+    path.write_bytes(header.binaryblock + bytes(4) + np.asarray(image.dataobj).tobytes("F"))
+    return path
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("codes", [(0, 0), (0, 1), (2, 0), (4, 1)])
+def test_a_spacing_of_zero(tmp_path, kind, codes):
+    image = kind(ramp((4, 3, 2)), np.diag([2, 2, 5, 1]))
+    path = _without_last_spacing(tmp_path / "a.nii", image, codes)
+    if codes[0]:
+        assert read_volume(path).geometry.spacing == (2, 2, 5)
+    else:
+        assert "spacing of 0 in its header (pixdim [2.0, 2.0, 0.0])" in refusal(path)
+
+
+def test_a_2d_file_needs_no_third_spacing(tmp_path):
+    image = nibabel.Nifti1Image(ramp((4, 3)), np.eye(4))
+    path = _without_last_spacing(tmp_path / "a.nii", image, (0, 0))
+    assert read_volume(path).geometry.spacing == (1, 1, 1)
 
 
 def test_shear(tmp_path):

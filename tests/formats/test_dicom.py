@@ -225,6 +225,12 @@ def test_multi_frame(tmp_path):
         frames[::-1], generate_uid(), 1, generate_uid(), 1
     )
     enhanced.save_as(tmp_path / "enhanced.dcm")
+    enhanced.SOPInstanceUID = generate_uid()
+    enhanced.save_as(tmp_path / "again.dcm")
+    with pytest.raises(InputError, match="2 multi-frame objects in one series; give one file"):
+        read_volume(tmp_path)
+    objects = [tmp_path / "again.dcm", tmp_path / "enhanced.dcm"]
+    assert find_scans(objects) == objects
     volume = read_volume(tmp_path / "enhanced.dcm")
     assert same_grid(volume.geometry, GRID)
     assert np.array_equal(volume.array, ARRAY - 1000)

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from oneslice.errors import InputError
-from oneslice.formats import find_scans
+from oneslice.formats import find_scans, read_volume
 from oneslice.geometry import Geometry
 from tests.formats.dicom_series import slice_dataset, write_series
 from tests.formats.grids import ramp
@@ -68,10 +69,46 @@ def test_files_and_duplicates(study):
     assert _found(study, "p2/scan.nii.gz", "p2", "p*") == EVERYTHING
 
 
+def test_one_file_by_several_names(study, monkeypatch):
+    monkeypatch.chdir(study / "p2")
+    (study / "link.nii.gz").symlink_to(study / "p2/scan.nii.gz")
+    names = ["scan.nii.gz", study / "p2/scan.nii.gz", "../p2/scan.nii.gz", study / "link.nii.gz"]
+    assert [str(path) for path in find_scans(names)] == ["scan.nii.gz"]
+    pictures = ["../p4", *(study / "p4").iterdir()]
+    assert [str(path) for path in find_scans(pictures)] == ["../p4"]
+
+
+def test_dicom_files_of_several_series_are_one_scan_each(study, monkeypatch):
+    folder = study / "p6"
+    a, b = (write_series(folder, ramp(GRID.shape) + n, GRID, series=f"1.2.{n}") for n in (0, 1))
+    assert find_scans([a[1], b[0], a[0]]) == sorted([a[0], b[0]])
+    assert find_scans([a[1], a[0]]) == [a[0]]
+    assert find_scans([folder / "*.dcm"]) == sorted([a[0], b[0]])
+    assert np.array_equal(read_volume(find_scans([b[0], a[0]])[1]).array, ramp(GRID.shape) + 1)
+    monkeypatch.chdir(folder)
+    assert find_scans([a[0].name, a[1]]) == [Path(a[0].name)]
+
+
+def test_a_damaged_file_is_left_to_the_reading_of_its_folder(study):
+    slices = sorted((study / "p3/ct").iterdir())
+    slices[0].write_bytes(slices[0].read_bytes()[:200])
+    assert find_scans(slices[:2]) == [study / "p3/ct"]
+
+
 def test_volumes_beside_a_series(study):
     (study / "p3" / "ct" / "converted.nii.gz").write_bytes(b"x")
     assert _found(study, "p3") == ["p3/ct", "p3/ct/converted.nii.gz"]
     assert _found(study, "p3/ct/*") == ["p3/ct", "p3/ct/converted.nii.gz"]
+
+
+def test_linked_folders_are_searched_once(study, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "far.nii").write_bytes(b"x")
+    (elsewhere / "back").symlink_to(study)
+    (study / "p11").symlink_to(elsewhere)
+    (study / "p12").symlink_to(elsewhere)
+    (study / "latest").symlink_to(study / "p3")
+    assert _found(study, ".") == [*EVERYTHING, "p11/far.nii"]
 
 
 def test_names_with_brackets(tmp_path):
@@ -85,7 +122,7 @@ def test_our_own_labels_are_no_scans(study):
     (study / "p2" / "scan.json").write_text(json.dumps({"RepetitionTime": 2}))
     assert _found(study, ".") == EVERYTHING
     assert _found(study, "p2/*") == ["p2/scan.nii.gz"]
-    with pytest.raises(InputError, match="no scan found"):
+    with pytest.raises(InputError, match=r"label map of oneslice's \(scan_labels\.json says so\)"):
         _found(study, "p2/scan_labels.nii.gz")
 
 
@@ -101,6 +138,14 @@ def test_dicom_that_is_no_scan(tmp_path):
 def test_nothing_found(study, pattern):
     with pytest.raises(InputError, match=r"no scan found|no such file"):
         _found(study, "p2", pattern)
+
+
+@pytest.mark.parametrize("pattern", ["", " "])
+def test_an_empty_name_is_not_this_folder(study, monkeypatch, pattern):
+    monkeypatch.chdir(study)
+    with pytest.raises(InputError, match="name is empty"):
+        find_scans([pattern])
+    assert [str(path) for path in find_scans(["."])] == EVERYTHING
 
 
 def test_import_is_light():

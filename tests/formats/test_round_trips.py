@@ -102,6 +102,29 @@ def test_nifti_in_metres(tmp_path):
     assert np.allclose(read_volume(tmp_path / "a.nii").geometry.spacing, (2, 3, 4))
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_tenth_of_a_micrometre(tmp_path, suffix):
+    geometry = Geometry.from_parts((4, 5, 6), (1e-4, 1e-4, 3e-4), (0.01, 0.02, 0.03))
+    path = write_label_map(LabelMap(ramp((4, 5, 6)) % 3, geometry), tmp_path / f"a{suffix}")
+    back = read_label_map(path)
+    assert np.array_equal(back.array, ramp((4, 5, 6)) % 3)
+    assert geometry.difference(back.geometry) is None
+
+
+@pytest.mark.parametrize(
+    ("codes", "kept"), [((4, 1), 4), ((0, 2), 2), ((3, 0), 3), ((0, 0), 1), ((1, 4), 1)]
+)
+def test_labels_lie_in_the_space_of_their_nifti_scan(tmp_path, codes, kept):
+    image = nibabel.Nifti1Image(ramp((2, 3, 4)), np.diag([1, 2, 3, 1]))
+    image.set_sform(image.affine, codes[0])
+    image.set_qform(image.affine, codes[1])
+    nibabel.save(image, tmp_path / "scan.nii")
+    scan = read_volume(tmp_path / "scan.nii")
+    labels = LabelMap(ramp((2, 3, 4)) % 2, scan.geometry)
+    header = nibabel.load(write_label_map(labels, tmp_path / "labels.nii.gz")).header
+    assert (header["sform_code"], header["qform_code"]) == (kept, kept)
+
+
 def test_nifti_2_of_another_byte_order(tmp_path):
     array = ramp((2, 3, 4), ">f8")
     header = nibabel.Nifti2Header(endianness=">")

@@ -6,9 +6,11 @@ import io
 import os
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from oneslice import __version__
 from oneslice.cli import benchmark, doctor, evaluate, models, segment
 from oneslice.errors import OneSliceError
 
@@ -17,6 +19,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Label one slice of one scan; SAM 2 segments the rest of the study, without training.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"oneslice {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What every command shares."""
+
+
 app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
 app.command("benchmark")(benchmark.benchmark)

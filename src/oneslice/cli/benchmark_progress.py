@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 def conduct_with_progress(study: Study, folder: RunFolder) -> Report:
     """Run a study; say on stderr what is resumed, what runs, and how long it will take."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+    console = Console(stderr=True, markup=False)
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("starting")
         counter = _Counter()
 

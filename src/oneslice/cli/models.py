@@ -141,7 +141,7 @@ def _print_catalogue(entries: list[CatalogueEntry]) -> None:
         here = "yes" if entry.path else "no"
         size = f"{entry.parameters / 1e6:.1f} M" if entry.parameters else "?"
         table.add_row(entry.name, "default" if entry.is_default else "", here, size)
-    console = Console()
+    console = Console(markup=False)  # a path may hold brackets
     console.print(table)
     console.print("Get one with: oneslice models download NAME", highlight=False)
 

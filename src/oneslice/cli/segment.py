@@ -103,7 +103,9 @@ def segment(
             "others give one file of the series instead of its folder."
         ),
     ] = None,
-    frame: Annotated[int | None, typer.Option(help="Frame of 4D scans, from 0.")] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Frame of 4D scans and label maps, from 0.")
+    ] = None,
     format: Annotated[Format | None, typer.Option(help="Default: the scan's own.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
     memory: Annotated[int, typer.Option(help="MiB of features kept for reuse.")] = 1024,

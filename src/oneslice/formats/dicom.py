@@ -17,6 +17,7 @@ from oneslice.errors import InputError
 from oneslice.formats.dicom_files import (
     Header,
     dicom_files,
+    is_multi_frame,
     is_scan,
     opened_zip,
     pick_series,
@@ -35,7 +36,8 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
     """Read one series as (columns, rows, slices), float32 in rescaled units.
 
     Args:
-        path: a folder, a ``.zip``, or one file, which stands for its series in its folder.
+        path: a folder, a ``.zip``, or one file: a multi-frame object, or a slice, which stands for
+            its series in its folder.
         series: the SeriesInstanceUID to take where there are several.
 
     Raises:
@@ -51,13 +53,14 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
     own = read_headers([path])
     if not own or not is_scan(own[0]):
         raise InputError(f"{path}: is not a DICOM image, or is damaged")
-    return _read_series(dicom_files(path.parent), str(own[0].get("SeriesInstanceUID", "")), path)
+    files = [path] if is_multi_frame(own[0]) else dicom_files(path.parent)
+    return _read_series(files, str(own[0].get("SeriesInstanceUID", "")), path)
 
 
 def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image:
     headers = pick_series([h for h in read_headers(files) if is_scan(h)], series, path)
     refuse_colours(path, max(int(h.get("SamplesPerPixel", 1)) for h in headers))
-    multi_frame = [h for h in headers if _is_multi_frame(h)]
+    multi_frame = [h for h in headers if is_multi_frame(h)]
     if not multi_frame:
         array, geometry = _read_slices(headers, path)
     elif len(headers) == 1:
@@ -65,12 +68,6 @@ def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image
     else:
         raise InputError(f"{path}: {len(headers)} multi-frame objects in one series; give one file")
     return Image(array, geometry, _MODALITIES.get(headers[0].get("Modality", "")), slice_axis=2)
-
-
-def _is_multi_frame(header: Header) -> bool:
-    """Whether positions lie with the frames; classic slices may say that they have one frame."""
-    frames = header.get("NumberOfFrames")
-    return frames is not None and (int(frames) > 1 or "ImagePositionPatient" not in header)
 
 
 def _read_slices(headers: Sequence[Header], path: Path) -> tuple[Array, Geometry]:

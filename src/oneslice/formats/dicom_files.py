@@ -115,6 +115,12 @@ def is_scan(header: Header) -> bool:
     return "Rows" in header and header.get("Modality") not in _NOT_SCANS
 
 
+def is_multi_frame(header: Header) -> bool:
+    """Whether positions lie with the frames; classic slices may say that they have one frame."""
+    frames = header.get("NumberOfFrames")
+    return frames is not None and (int(frames) > 1 or "ImagePositionPatient" not in header)
+
+
 def is_segmentation(header: Header) -> bool:
     """Whether the object is a DICOM SEG."""
     return bool(header.get("Modality") == "SEG")

@@ -26,6 +26,7 @@ class Image:
         modality: None if the file does not say.
         slice_axis: the through-plane axis, None if the file does not say.
         header: text fields of the file.
+        located: whether the file says where its slices lie; pictures and 2D files do not.
 
     """
 
@@ -34,6 +35,7 @@ class Image:
     modality: Modality | None = None
     slice_axis: int | None = None
     header: Mapping[str, str] = field(default_factory=dict)
+    located: bool = True
 
 
 def refuse_colours(path: Path, components: int) -> None:
@@ -48,20 +50,23 @@ def refuse_colours(path: Path, components: int) -> None:
 def pick_frame(path: Path, count: int, frame: int | None) -> int:
     """The index of the frame to read from a file that holds ``count`` of them.
 
+    Where there is one frame there is no choice, and ``frame`` may be meant for other files.
+
     Raises:
         InputError: there are several and none was chosen, or the choice is out of range.
 
     """
-    if frame is None and count > 1:
+    if count == 1:
+        return 0
+    if frame is None:
         raise InputError(
             f"{path}: holds {count} frames (4D); choose one with --frame 0 to --frame {count - 1}"
         )
-    chosen = 0 if frame is None else frame
-    if not 0 <= chosen < count:
+    if not 0 <= frame < count:
         raise InputError(
-            f"{path}: has no frame {chosen}; it holds {count}, counted from 0 to {count - 1}"
+            f"{path}: has no frame {frame}; it holds {count}, counted from 0 to {count - 1}"
         )
-    return chosen
+    return frame
 
 
 def right_angled(geometry: Geometry, path: Path) -> Geometry:

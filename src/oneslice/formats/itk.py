@@ -45,7 +45,8 @@ def read_itk(path: Path, frame: int | None = None) -> Image:
     array: Array = simple_itk().GetArrayFromImage(image).T
     header = {str(key): reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     geometry = right_angled(_geometry(image), path)
-    return Image(array.reshape(geometry.shape), geometry, header=header)
+    located = image.GetDimension() > 2
+    return Image(array.reshape(geometry.shape), geometry, header=header, located=located)
 
 
 def _select(reader: Any, path: Path, frame: int | None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from oneslice.choices import Format
 from oneslice.formats.atomic import atomic_path
+from oneslice.formats.by_name import spread_by_name
 from oneslice.formats.dicom_seg import find_segmentation, read_segmentation
 from oneslice.formats.image import reading
 from oneslice.formats.itk import write_itk
@@ -14,10 +15,16 @@ from oneslice.formats.reading import read_image
 from oneslice.formats.sidecar import read_sidecar
 from oneslice.formats.slicer import segments_to_structures, structures_to_segments
 from oneslice.formats.suffixes import output_format, stem_of
-from oneslice.volume import LabelMap
+from oneslice.volume import LabelMap, Volume
 
 
-def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
+def read_label_map(
+    path: str | Path,
+    *,
+    series: str | None = None,
+    frame: int | None = None,
+    scan: Volume | None = None,
+) -> LabelMap:
     """Read a label map from any format that scans come in, or from DICOM SEG.
 
     Names and colours come from the file (Slicer's ``.seg.nrrd``, DICOM SEG), else from a sidecar
@@ -26,9 +33,12 @@ def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
     Args:
         path: a file or folder.
         series: the SeriesInstanceUID to take from a DICOM folder that holds several.
+        frame: which 3D label map to take from a 4D file, from 0; other files have no choice.
+        scan: what is labelled; pictures of some slices of it are placed by their names.
 
     Raises:
-        InputError: as ``read_volume``; values that are no labels; overlapping segments.
+        InputError: as ``read_volume``; values that are no labels; overlapping segments; some of
+            the scan's slices, in a file that does not say which.
 
     """
     path = Path(path)
@@ -36,7 +46,9 @@ def read_label_map(path: str | Path, *, series: str | None = None) -> LabelMap:
         segmentation = find_segmentation(path, series) if path.exists() else None
     if segmentation is not None:
         return LabelMap(*read_segmentation(segmentation), stem_of(path))
-    image = read_image(path, series=series, palette=True)
+    image = read_image(path, series=series, frame=frame, palette=True)
+    if scan is not None and not image.located:
+        image = spread_by_name(image, path, scan)
     structures = segments_to_structures(image.header) or read_sidecar(path)
     return LabelMap(image.array, image.geometry, structures, stem_of(path))
 

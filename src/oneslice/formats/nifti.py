@@ -24,7 +24,8 @@ def read_nifti(path: Path, frame: int | None = None) -> Image:
     """Read one 3D image; 2D counts as one slice, 4D needs ``frame``.
 
     Raises:
-        InputError: not a NIfTI image, damaged, colour, complex, sheared, 5D, or a frame is missing.
+        InputError: not a NIfTI image, damaged, colour, complex, sheared, without spacing, 5D, or a
+            frame is missing.
 
     """
     import nibabel
@@ -35,11 +36,14 @@ def read_nifti(path: Path, frame: int | None = None) -> Image:
         image = nibabel.load(path)
     except ImageFileError as error:
         raise InputError(f"{path}: is not a NIfTI image") from error
+    _refuse_no_spacing(image, path)
     array = _array(image, path, frame)
     scale = _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
     affine = np.diag([scale, scale, scale, 1]) @ _LPS_FROM_RAS @ image.affine
-    geometry = right_angled(Geometry(array.shape, affine), path)
-    return Image(array, geometry, slice_axis=image.header.get_dim_info()[2])
+    space = int(image.header["sform_code"]) or int(image.header["qform_code"]) or 1
+    geometry = right_angled(Geometry(array.shape, affine, space), path)
+    through = image.header.get_dim_info()[2]
+    return Image(array, geometry, slice_axis=through, located=len(image.shape) > 2)
 
 
 def _check_compression(path: Path) -> None:
@@ -50,6 +54,18 @@ def _check_compression(path: Path) -> None:
     with gzip.open(path) as unpacked:
         while unpacked.read(1 << 20):
             pass
+
+
+def _refuse_no_spacing(image: Any, path: Path) -> None:
+    """Raise InputError if the grid rests on a spacing of 0, which nibabel mends to 1 mm."""
+    with image.file_map["image"].get_prepare_fileobj() as file:
+        stored = type(image.header).from_fileobj(file, check=False)
+    spacing = stored["pixdim"][1 : 1 + min(3, len(image.shape))]
+    if image.header["sform_code"] <= 0 and not spacing.all():
+        raise InputError(
+            f"{path}: has a spacing of 0 in its header (pixdim {spacing.tolist()}); "
+            "write the true millimetres into it"
+        )
 
 
 def _array(image: Any, path: Path, frame: int | None) -> Array:
@@ -77,7 +93,7 @@ def write_nifti(array: Array, geometry: Geometry, path: Path) -> None:
     import nibabel
 
     image = nibabel.Nifti1Image(array, _LPS_FROM_RAS @ geometry.affine, dtype=array.dtype)
-    image.set_sform(image.affine, code="scanner")
-    image.set_qform(image.affine, code="scanner")
+    image.set_sform(image.affine, code=geometry.space)
+    image.set_qform(image.affine, code=geometry.space)
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)

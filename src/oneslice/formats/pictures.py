@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from oneslice.errors import InputError
+from oneslice.formats.dicom_files import is_dicom
 from oneslice.formats.image import Image, reading, refuse_colours
 from oneslice.formats.suffixes import PICTURES, natural_key, suffix_of
 from oneslice.geometry import Array, Geometry
@@ -21,6 +22,17 @@ def pictures_in(folder: Path) -> list[Path]:
     """The visible pictures directly in a folder, in the order of their numbers."""
     files = (f for f in folder.iterdir() if suffix_of(f) in PICTURES and f.is_file())
     return sorted((f for f in files if not f.name.startswith(".")), key=natural_key)
+
+
+def pictures_at(path: Path) -> list[Path]:
+    """The pictures that are read at a path: itself, or the stack that a folder is.
+
+    A DICOM series with previews is no stack.
+    """
+    if not path.is_dir():
+        return [path] if suffix_of(path) in PICTURES else []
+    direct = (file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+    return [] if any(is_dicom(file) for file in direct) else pictures_in(path)
 
 
 def read_pictures(path: Path, palette: bool = False) -> Image:
@@ -34,7 +46,7 @@ def read_pictures(path: Path, palette: bool = False) -> Image:
         InputError: damaged or colour pictures, several sizes or kinds in one folder.
 
     """
-    files = pictures_in(path) if path.is_dir() else [path]
+    files = pictures_at(path)
     _check_one_kind(path, files)
     pages = [page for file in files for page in _pages(file, palette)]
     if len({page.shape for page in pages}) > 1:
@@ -43,7 +55,7 @@ def read_pictures(path: Path, palette: bool = False) -> Image:
             f"{path}: pictures of different sizes ({', '.join(sizes)}); keep one stack per folder"
         )
     array = np.stack(pages, axis=-1).swapaxes(0, 1)
-    return Image(array, Geometry.from_parts(array.shape), slice_axis=2)
+    return Image(array, Geometry.from_parts(array.shape), slice_axis=2, located=False)
 
 
 def _check_one_kind(path: Path, files: Sequence[Path]) -> None:

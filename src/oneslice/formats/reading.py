@@ -7,10 +7,10 @@ from pathlib import Path
 from oneslice.errors import InputError
 from oneslice.formats.dicom import read_dicom
 from oneslice.formats.dicom_files import is_dicom
-from oneslice.formats.image import Image, pick_frame, reading
+from oneslice.formats.image import Image, reading
 from oneslice.formats.itk import read_itk
 from oneslice.formats.nifti import read_nifti
-from oneslice.formats.pictures import pictures_in, read_pictures
+from oneslice.formats.pictures import pictures_at, read_pictures
 from oneslice.formats.suffixes import NIFTI, PICTURES, VOLUMES, stem_of, suffix_of
 from oneslice.volume import Volume
 
@@ -22,7 +22,7 @@ def read_volume(path: str | Path, *, series: str | None = None, frame: int | Non
         path: a NIfTI, NRRD, MetaImage, PNG or TIFF file; a folder, zip archive or file of a DICOM
             series; or a folder of PNG or TIFF slices.
         series: the SeriesInstanceUID to take from a DICOM folder that holds several.
-        frame: which 3D image to take from a 4D file, from 0.
+        frame: which 3D image to take from a 4D file, from 0; other files have no choice.
 
     Returns:
         The volume; its name is the file's or folder's without suffixes.
@@ -55,8 +55,7 @@ def _read(path: Path, series: str | None, frame: int | None, palette: bool) -> I
     _check_readable(path)
     if suffix_of(path) in VOLUMES and not path.is_dir():
         return read_nifti(path, frame) if suffix_of(path) in NIFTI else read_itk(path, frame)
-    pick_frame(path, 1, frame)
-    if suffix_of(path) in PICTURES or (path.is_dir() and _holds_pictures(path)):
+    if pictures_at(path):
         return read_pictures(path, palette)
     if path.is_dir() or suffix_of(path) == ".zip" or is_dicom(path):
         return read_dicom(path, series)
@@ -73,9 +72,3 @@ def _check_readable(path: Path) -> None:
     with path.open("rb") as file:
         if not file.read(1):
             raise InputError(f"{path}: the file is empty")
-
-
-def _holds_pictures(folder: Path) -> bool:
-    """Whether a folder is a stack of pictures; a DICOM series with previews is none."""
-    direct = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
-    return bool(pictures_in(folder)) and not any(is_dicom(file) for file in direct)
