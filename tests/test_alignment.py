@@ -3,7 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneslice.alignment import Heights
+from oneslice.geometry import Geometry
 from oneslice.presence import stretches, unless_beyond
+from oneslice.support import Support
+from oneslice.volume import LabelMap, Volume
 from tests.cohort import STRUCTURES, patient
 
 
@@ -79,3 +82,18 @@ def test_all_supports_of_a_scan_count():
     supports = [one.labelled([3]), one.labelled([9])]
     heights = Heights.of(supports, STRUCTURES, supports[0].directions)
     assert heights.low[0] <= 3 * 8.0 and heights.high[0] >= 9 * 8.0
+
+
+def test_few_slices_of_a_long_thin_structure_are_not_its_ends():
+    """A cord labelled on three slices far apart goes on beyond the outer two; a wide one ends."""
+    grid = Geometry.from_parts((40, 40, 61), (1.0, 1.0, 2.0))
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[5:8, 5:8, 10:51:20] = 1  # a gap of 40 mm, a radius of 1.7 mm
+    labels[12:36, 12:36, 24:41:8] = 2  # a gap of 16 mm, a radius of 13.5 mm
+    noise = np.random.default_rng(0).random(grid.shape)
+    support = Support(Volume(noise, grid), LabelMap(labels, grid))
+    heights = Heights.of([support], support.structures, support.directions)
+    cord, wide = heights.radius
+    further = np.array([40 - cord, 16 - wide]) / 3
+    assert np.allclose(heights.low, np.array([20, 48]) - further)
+    assert np.allclose(heights.high, np.array([100, 80]) + further)

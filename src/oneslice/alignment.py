@@ -17,6 +17,7 @@ from oneslice.support import Support
 from oneslice.volume import Structure
 
 _CERTAIN = 2.0  # log odds beyond which a slice counts no more
+_FURTHER = 1 / 3  # of the gap between labelled slices less a radius: it goes on beyond the last
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Heights:
     """Where K structures are labelled along the slice axis of one scan, mm; NaN where they are not.
 
     Args:
-        low, high: (K,), the labelled slices and as much around their middle as the structure's
-            radius, at least.
+        low, high: (K,), around the middle of the labelled slices as much as they reach, and more
+            where they lie far apart for the structure's width; the structure's radius at least.
         radius: (K,), of a disc as large as the structure.
     """
 
@@ -76,7 +77,8 @@ def _height(
     showing = [support for support in supports if structure in support.structures]
     if not showing:
         return np.nan, np.nan, np.nan
-    at = np.concatenate([support.heights(structure, directions) for support in showing])
+    at = np.unique(np.concatenate([support.heights(structure, directions) for support in showing]))
     radius = max(support.radius(structure) for support in showing)
-    middle, half = (at.max() + at.min()) / 2, max((at.max() - at.min()) / 2, radius)
+    further = _FURTHER * max(0, np.diff(at).max(initial=0) - radius)
+    middle, half = (at[0] + at[-1]) / 2, max((at[-1] - at[0]) / 2 + further, radius)
     return middle - half, middle + half, radius
