@@ -136,8 +136,8 @@ class Outward:
         logits, _ = self._blend(prediction, carried, said)
         found = (logits > 0).float()
         seen = prediction.score.sigmoid() * prediction.iou
-        certainty = confidence(prediction, found.flatten(1).any(1))
         agreement = overlap(moved[len(active) :], found)
+        certainty = confidence(prediction, found.flatten(1).any(1), agreement)
         self._trail.note(index, active, Step(logits, certainty, seen, agreement, costs[1]))
         return found * (found.sum((1, 2)) >= _SMALLEST)[:, None, None]
 

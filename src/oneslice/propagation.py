@@ -30,7 +30,7 @@ class SlicePrediction:
         index: of the slice.
         logits: (K, h, w), the network's and the registered masks' together, of the slice's frame;
             of the slice itself, once it is restored or if it was followed.
-        certainty: (K,) in [0, 1], how sure the network is.
+        certainty: (K,) in [0, 1], how far the masks can be trusted.
         match: which supports spoke for the slice.
         agreement: (K,), 0 to 1, of masks that were come by in different ways; None without
             registration.
@@ -81,7 +81,7 @@ class Case:
     def blended(self, index: int, prompt: Prompt, prediction: Prediction) -> SlicePrediction:
         """What the network says, together with what else is known."""
         logits, agreement = self.blend(prediction, prompt.carried, prompt.evidence)
-        certainty = confidence(prediction, (logits > 0).flatten(1).any(1))
+        certainty = confidence(prediction, (logits > 0).flatten(1).any(1), agreement)
         return SlicePrediction(index, logits, certainty, self.prompter.match(index), agreement)
 
     def remember_known(self, index: int) -> Memory:

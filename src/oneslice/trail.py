@@ -23,7 +23,7 @@ class Step:
 
     Args:
         logits: (k, S, S).
-        certainty: (k,) in [0, 1], how sure the network is.
+        certainty: (k,) in [0, 1], how far the masks can be trusted.
         seen: (k,), its probability that they are there, times the predicted IoU.
         agreement: (k,), 0 to 1, with the registered labelled slices.
         cost: (k,) of that registration.
