@@ -117,5 +117,6 @@ def test_a_failed_case_has_no_output_in_json():
         "output": None,
         "seconds": 1.23,
         "millilitres": {},
+        "least_certain": [],
         "error": "why",
     }

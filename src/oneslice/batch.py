@@ -16,7 +16,7 @@ from oneslice.formats import native_format, read_volume, sidecar_path, stem_of
 from oneslice.formats.suffixes import output_format, suffix_of
 
 if TYPE_CHECKING:
-    from oneslice.segmentation import Segmentation
+    from oneslice.segmentation import Doubt, Segmentation
     from oneslice.segmenter import Segmenter
     from oneslice.support import Support
 
@@ -44,6 +44,7 @@ class CaseReport:
 
     Args:
         volumes: millilitres of each structure.
+        doubts: of each structure the slice to look at, the worst first.
         error: why there is no output; None if there is.
     """
 
@@ -51,6 +52,7 @@ class CaseReport:
     target: Path
     seconds: float
     volumes: dict[str, float] = field(default_factory=dict)
+    doubts: Sequence[Doubt] = ()
     error: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -61,6 +63,14 @@ class CaseReport:
             "output": output,
             "seconds": round(self.seconds, 2),
             "millilitres": self.volumes,
+            "least_certain": [
+                {
+                    "structure": doubt.structure.name,
+                    "slice": doubt.slice,
+                    "confidence": round(doubt.confidence, 4),
+                }
+                for doubt in self.doubts
+            ],
             "error": self.error,
         }
 
@@ -140,6 +150,7 @@ def run_jobs(
     reading = reading or Reading()
     for job in jobs:
         start = time.perf_counter()
+        found: tuple[dict[str, float], list[Doubt], str | None]
         try:
             refuse_existing(job, overwrite)
             volume = read_volume(job.scan, series=reading.series, frame=reading.frame)
@@ -150,10 +161,10 @@ def run_jobs(
                 progress=None if progress is None else _for_job(progress, job),
             )
             segmentation.save(job.target, overwrite=overwrite)
-            volumes, error = millilitres(segmentation), None
+            found = millilitres(segmentation), segmentation.doubts, None
         except Exception as failure:  # whatever it is, the other scans must not suffer
-            volumes, error = {}, _in_words(failure)
-        yield CaseReport(job.scan, job.target, time.perf_counter() - start, volumes, error)
+            found = {}, [], _in_words(failure)
+        yield CaseReport(job.scan, job.target, time.perf_counter() - start, *found)
 
 
 def _in_words(failure: Exception) -> str:

@@ -7,9 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from oneslice.formats import atomic_path, describe_structures, sidecar_path, write_label_map
 from oneslice.geometry import Array, Geometry
 from oneslice.volume import LabelMap, Structure
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A slice that a person should look at.
+
+    Args:
+        slice: its position along the slice axis, in the file's order, from 0.
+        structure: what is doubtful there.
+        confidence: 0 to 1.
+    """
+
+    slice: int
+    structure: Structure
+    confidence: float
+
+    def __str__(self) -> str:
+        return f"{self.structure.name} on slice {self.slice} ({self.confidence:.2f})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +63,18 @@ class Segmentation:
     def structures(self) -> tuple[Structure, ...]:
         """The structures that may occur."""
         return self.labels.structures
+
+    @property
+    def doubts(self) -> list[Doubt]:
+        """Of each structure the slice that shows it with the least confidence, the worst first."""
+        slices = np.moveaxis(self.array, self.slice_axis, 0)
+        found = []
+        for structure, confidence in zip(self.structures, self.confidence.T, strict=True):
+            shown = np.flatnonzero((slices == structure.value).any((1, 2)))
+            if len(shown):
+                worst = int(shown[confidence[shown].argmin()])
+                found.append(Doubt(worst, structure, float(confidence[worst])))
+        return sorted(found, key=lambda doubt: doubt.confidence)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the label map (the suffix chooses the format) and a JSON file beside it.

@@ -39,7 +39,7 @@ def test_a_study_from_one_slice(study):
         assert f"p{number}.nii.gz" in done.out
     own = read_label_map(study / "out/p0.nii.gz").array
     assert np.array_equal(own[..., LABELLED], patient(0, SHORT).labels.array[..., LABELLED])
-    assert "liver (ml)" in done.out
+    assert "liver (ml)" in done.out and "least certain" in done.out
 
 
 def test_mini_is_announced_with_the_way_to_a_stronger_one(study):
@@ -77,6 +77,10 @@ def test_json_is_all_there_is_on_stdout(study):
     liver = (labels == 1).sum() * 3 * 3 * 8 / 1000
     assert good["millilitres"]["liver"] == pytest.approx(liver, abs=0.01)
     assert set(good["millilitres"]) == {"liver", "spleen", "kidney"}
+    worst = good["least_certain"][0]
+    slices = json.loads((study / "out/p1.json").read_text())["slices"]
+    told = {s["name"]: s["confidence"] for s in slices[worst["slice"]]["structures"]}
+    assert worst["confidence"] == told[worst["structure"]]
 
 
 def test_a_batch_goes_on_where_it_stopped(study):

@@ -60,7 +60,7 @@ def print_reports(reports: Sequence[CaseReport], out: Path, as_json: bool) -> No
         return
     done = [report for report in reports if report.error is None]
     if done:
-        header = "file", "seconds", *(f"{name} (ml)" for name in done[0].volumes)
+        header = "file", "seconds", *(f"{name} (ml)" for name in done[0].volumes), "least certain"
         rows = tuple(_row(report, out) for report in done)
         print_table(Table(f"written to {out}", header, rows))
 
@@ -69,7 +69,8 @@ def _row(report: CaseReport, out: Path) -> tuple[str, ...]:
     target = report.target
     name = target.name if target == out else str(target.relative_to(out))
     volumes = (f"{v:.1f}" if v >= 10 else f"{v:.3g}" for v in report.volumes.values())
-    return name, f"{report.seconds:.1f}", *volumes
+    doubt = str(report.doubts[0]) if report.doubts else ""
+    return name, f"{report.seconds:.1f}", *volumes, doubt
 
 
 def exit_with(reports: Sequence[CaseReport]) -> None:

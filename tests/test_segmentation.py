@@ -1,0 +1,22 @@
+import numpy as np
+
+from oneslice.geometry import Geometry
+from oneslice.segmentation import Doubt, Segmentation
+from oneslice.volume import LabelMap, Structure
+
+LIVER, SPLEEN, ABSENT = (
+    Structure(n, name, (1, 2, 3)) for n, name in ((1, "liver"), (2, "spleen"), (5, "kidney"))
+)
+
+
+def test_a_person_is_pointed_to_the_least_certain_slice_of_each_structure_that_shows_it():
+    array = np.zeros((4, 6, 3), np.uint8)
+    array[:2, 1:4] = 1
+    array[3, 3:6, 0] = 2
+    confidence = np.ones((6, 3))
+    confidence[:, 0] = [0.1, 0.9, 0.6, 0.7, 0.2, 0.2]
+    confidence[:, 1] = [0.0, 0.0, 0.0, 0.8, 0.5, 0.9]
+    labels = LabelMap(array, Geometry.from_parts(array.shape), (LIVER, SPLEEN, ABSENT))
+    found = Segmentation(labels, confidence, slice_axis=1)
+    assert found.doubts == [Doubt(4, SPLEEN, 0.5), Doubt(2, LIVER, 0.6)]
+    assert str(found.doubts[0]) == "spleen on slice 4 (0.50)"
