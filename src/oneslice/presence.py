@@ -58,14 +58,14 @@ def unless_beyond(odds: Array, beyond: Array) -> Array:
 def unless_rivalled(odds: Array, shared: Array) -> Array:
     """Log odds (N, K), less where another structure that may be there has the same mask.
 
-    One of both is wrong, so that what speaks for the other speaks against it.
+    One of both is wrong: what speaks for the one with more evidence speaks against the other.
 
     Args:
         odds: (N, K), log odds that a structure is on a slice.
         shared: (N, K, K), how much of the larger of two masks is in both; 0 for one and itself.
     """
     rivals = np.where(shared > _SAME, odds[:, None], 0).max(2, initial=0)
-    return odds - rivals
+    return np.where(odds > rivals, odds, odds - rivals)
 
 
 def _short(values: Array, among: Array | None = None) -> Array:
