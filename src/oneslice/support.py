@@ -94,9 +94,7 @@ class Support:
         """Whether most slices that are labelled along an axis are by one slice along another."""
         slices = np.moveaxis(self.labels.array, axis, 0)
         slices = slices[slices.any((1, 2))]
-        across = [
-            np.asarray(slices.any(n)) for n in (1, 2)
-        ]  # where each is labelled, along the other axes
+        across = [np.asarray(slices.any(n)) for n in (1, 2)]  # along the other two axes
         lines = [np.flatnonzero(each.sum(1) == 1) for each in across]
         same = [len(set(each[n].argmax(1))) == 1 for each, n in zip(across, lines, strict=True)]
         return any(
