@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,9 @@ from scipy.ndimage import map_coordinates
 
 from oneslice.errors import InputError
 from oneslice.evaluation.datasets import Benchmark, open_benchmark, open_folder
+from oneslice.formats import read_label_map, write_label_map
 from oneslice.geometry import Geometry
+from oneslice.volume import Structure
 from tests.evaluation.cohort import make_scan, write_nifti, write_pairs
 from tests.formats.dicom_series import series_datasets
 
@@ -292,4 +295,24 @@ def test_a_folder_with_labels_of_another_grid_or_none_at_all(tmp_path):
     for name in "ab":
         write_nifti(tmp_path / name / "label.nii.gz", np.zeros((32, 32, 9), np.uint8))
     with pytest.raises(InputError, match="every label map is empty"):
+        open_folder(tmp_path)
+
+
+def test_cases_that_name_one_label_differently_are_refused(tmp_path):
+    write_pairs(tmp_path, ["a", "b", "c"])
+    named = {"a": "liver", "b": "Liver", "c": None}
+    for case, name in named.items():
+        labels = read_label_map(tmp_path / case / "label.nii.gz")
+        (tmp_path / case / "label.nii.gz").unlink()
+        if name:
+            labels = replace(labels, structures=(Structure(1, name, (1, 2, 3)),))
+        ending = "seg.nrrd" if name else "nrrd"
+        write_label_map(labels, tmp_path / case / f"label.{ending}")
+    assert open_folder(tmp_path).structures[0].name == "liver"
+    spleen = replace(
+        read_label_map(tmp_path / "b" / "label.seg.nrrd"),
+        structures=(Structure(1, "spleen", (1, 2, 3)),),
+    )
+    write_label_map(spleen, tmp_path / "b" / "label.seg.nrrd", overwrite=True)
+    with pytest.raises(InputError, match="label 1 is 'spleen', but 'liver' in another case"):
         open_folder(tmp_path)

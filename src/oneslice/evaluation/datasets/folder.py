@@ -98,7 +98,15 @@ def _structures(pairs: dict[str, _Pair]) -> tuple[Structure, ...]:
     found: dict[int, Structure] = {}
     for _, label in pairs.values():
         labels = read_label_map(label)
-        found |= {s.value: s for s in labels.structures if (labels.array == s.value).any()}
+        for structure in (s for s in labels.structures if (labels.array == s.value).any()):
+            known = found.get(structure.value, structure)
+            both = known.is_named and structure.is_named
+            if both and known.name.casefold() != structure.name.casefold():
+                raise InputError(
+                    f"{label}: label {structure.value} is {structure.name!r}, but {known.name!r} "
+                    "in another case; give each structure one value and one name in all"
+                )
+            found[structure.value] = known if known.is_named else structure
     if not found:
         raise InputError("every label map is empty: no structure to segment")
     return tuple(found[value] for value in sorted(found))
