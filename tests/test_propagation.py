@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from oneslice.choices import Strategy
 from oneslice.clock import Stopwatch
@@ -223,3 +226,17 @@ def test_slices_whose_labels_are_given_are_seen_by_their_neighbours(segmenter, p
     assert set(told) == set(plain) - {4}
     changed = [t for t in told if not torch.equal(told[t], plain[t])]
     assert set(changed) <= {2, 3, 5, 6} and {3, 5} & set(changed)
+
+
+def test_what_registration_puts_elsewhere_is_trusted_less(segmenter, prepared, frames):
+    case = case_of(segmenter, prepared, frames)
+    prompt = case.prompter.prompt(MIDDLE)
+    prediction = case.predict(MIDDLE, prompt, [], 2)
+    size = (case.engine.image_size,) * 2
+    mask = (F.interpolate(prediction.logits[None], size, mode="bilinear")[0] > 0).float()
+    here, elsewhere = (
+        case.blended(MIDDLE, replace(prompt, carried=each), prediction)
+        for each in (mask, mask.roll(60, -1))
+    )
+    assert torch.equal(here.logits > 0, elsewhere.logits > 0)
+    assert (here.certainty > 0.5).all() and (elsewhere.certainty < 0.5 * here.certainty).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from oneslice import Segmenter, Settings, Support
-from oneslice.errors import InputError, ModelError
+from oneslice.errors import InputError
 from oneslice.formats import read_label_map, write_volume
 from oneslice.geometry import Geometry
 from oneslice.segmenter import query_view
@@ -377,63 +377,10 @@ def test_given_slices_along_two_axes_are_both_kept(segmenter, across_first):
     assert np.delete(same, 40, 1).all()
 
 
-@pytest.mark.parametrize(
-    ("scan", "support", "message"),
-    [
-        (np.zeros((4, 4, 4)), None, r"Geometry\.from_parts"),
-        (None, None, "a path or a Volume"),
-        ("scan.nii.gz", "labels.nii.gz", r"Support\.load"),
-        ("scan.nii.gz", ["labels.nii.gz"], r"Support\.load"),
-    ],
-)
-def test_other_things_are_answered_with_what_is_wanted(segmenter, scan, support, message):
-    with pytest.raises(InputError, match=message):
-        segmenter.segment(scan, support or patient(0).support)
-
-
-def test_one_scan_is_not_many(segmenter):
-    with pytest.raises(InputError, match="give a list"):
-        next(segmenter.segment_many("scan.nii.gz", patient(0).support))
-    with pytest.raises(InputError, match=r"Settings\("):
-        Segmenter("mini", "cpu", {"search": "pool"})
-    with pytest.raises(ModelError, match="a name or a path"):
-        Segmenter(None)
-
-
 def test_supports_from_a_generator_serve_every_scan(segmenter):
     support = (each for each in [patient(1).support])
     done = segmenter.segment_many([patient(2, SHORT).image, patient(0, SHORT).image], support)
     assert [outcome.error for outcome in done] == [None, None]
-
-
-def test_what_cannot_be_done_is_refused(segmenter):
-    scan, support = patient(2, SHORT).image, patient(1).support
-    with pytest.raises(InputError, match="no support"):
-        segmenter.segment(scan, [])
-    with pytest.raises(InputError, match="0, 1 or 2"):
-        segmenter.segment(scan, support, axis=5)
-    with pytest.raises(ModelError):
-        Segmenter("sam9-huge", "cpu", offline=True)
-
-
-def test_results_are_written_with_their_record_or_not_at_all(segmenter, tmp_path):
-    found = segmenter.segment(patient(2, shape=(40, 40, 2)).image, patient(1).support)
-    (tmp_path / "a.json").write_text("mine")
-    with pytest.raises(InputError, match=r"a\.json: exists already"):
-        found.save(tmp_path / "a.nii.gz")
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-    (tmp_path / "b.json").mkdir()
-    with pytest.raises(InputError, match=r"b\.json"):
-        found.save(tmp_path / "b.nii.gz", overwrite=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "b.json"]
-    written = found.save(tmp_path / "a.nii.gz", overwrite=True)
-    assert "structures" in json.loads((tmp_path / "a.json").read_text())
-    before = written.read_bytes()
-    (tmp_path / "a.json").unlink()
-    (tmp_path / "a.json").mkdir()
-    with pytest.raises(InputError, match=r"a\.json"):
-        found.save(written, overwrite=True)
-    assert written.read_bytes() == before
 
 
 def test_a_structure_ends_where_it_ends():

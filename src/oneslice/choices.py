@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeVar
+
+from oneslice.errors import InputError
+
+Kind = TypeVar("Kind", bound=StrEnum)
+
+
+def choose(kind: type[Kind], word: Kind | str, what: str) -> Kind:
+    """The member of ``kind`` that a word names.
+
+    Raises:
+        InputError: there is none; the message says ``what`` was chosen and lists the members.
+    """
+    if word not in list(kind):
+        raise InputError(f"{what} {word!r}: choose one of {', '.join(kind)}")
+    return kind(word)
 
 
 class Device(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from oneslice.choices import Device
+from oneslice.choices import Device, choose
 from oneslice.errors import InputError
 
 
@@ -14,9 +14,7 @@ def resolve(device: Device | str) -> torch.device:
     Raises:
         InputError: it is asked for by name and is not there, or there is no such name.
     """
-    if device not in list(Device):
-        raise InputError(f"device {device!r}: choose one of {', '.join(Device)}")
-    device = Device(device)
+    device = choose(Device, device, "device")
     there = {Device.CUDA: torch.cuda.is_available(), Device.MPS: torch.backends.mps.is_available()}
     if device is Device.AUTO:
         device = next((d for d, available in there.items() if available), Device.CPU)

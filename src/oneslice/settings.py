@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oneslice.augment import AugmentationPolicy
-from oneslice.choices import Effort, Metric, Modality, Search, Strategy
+from oneslice.choices import Effort, Metric, Modality, Search, Strategy, choose
 from oneslice.errors import InputError
 from oneslice.frames import Window
 from oneslice.pool import Augmentations
@@ -75,12 +75,8 @@ class Settings:
     def __post_init__(self) -> None:
         for name, kind in _CHOICES:
             value = getattr(self, name)
-            if name == "modality" and value is None:
-                continue
-            if value not in list(kind):
-                known = ", ".join(member.value for member in kind)
-                raise InputError(f"{name} {value!r}: choose one of {known}")
-            object.__setattr__(self, name, kind(value))
+            if value is not None or name != "modality":
+                object.__setattr__(self, name, choose(kind, value, name))
         for name in ("min_fragment", "carried", "followed", "appearance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is a fraction from 0 to 1, not {getattr(self, name)}")

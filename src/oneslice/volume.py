@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oneslice.choices import Modality
+from oneslice.choices import Modality, choose
 from oneslice.errors import InputError
 from oneslice.geometry import Array, Geometry
 
@@ -61,10 +61,8 @@ class Volume:
 
     def _check_words(self) -> None:
         if self.modality is not None:
-            if self.modality not in list(Modality):
-                known = ", ".join(Modality)
-                raise InputError(f"{self.name}: modality {self.modality!r}: choose one of {known}")
-            object.__setattr__(self, "modality", Modality(self.modality))
+            modality = choose(Modality, self.modality, f"{self.name}: modality")
+            object.__setattr__(self, "modality", modality)
         if self.slice_axis not in (None, 0, 1, 2):
             raise InputError(f"{self.name}: slice_axis is 0, 1, 2 or None, not {self.slice_axis}")
 

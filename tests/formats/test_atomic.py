@@ -102,21 +102,3 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     )
     assert _everything(tmp_path) == sorted(names)
     assert {(tmp_path / name).read_text() for name in names} == {"old"}
-
-
-def test_a_program_that_is_told_to_stop_leaves_nothing(tmp_path):
-    """The command line's handler lets the clean-up run before the process ends."""
-    code = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from oneslice.cli import main\n"
-        "from oneslice.formats import atomic_path\n"
-        "sys.argv = ['oneslice', '--help']\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "with atomic_path(Path('out.json'), overwrite=False) as temporary:\n"
-        "    temporary.write_text('half')\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True)
-    assert done.returncode == 143 and _everything(tmp_path) == []

@@ -19,7 +19,7 @@ def build_network(
     """A ``Sam2VideoModel`` with exactly these weights; the random state is left as it was.
 
     Raises:
-        ModelError: the configuration describes no network, or if a weight is missing, unknown
+        ModelError: the configuration describes no network, or a weight is missing, unknown
             or of another shape; it names ``path``.
     """
     import torch
