@@ -192,14 +192,13 @@ def test_the_agreement_is_the_mean_of_both_passes(segmenter, frames, monkeypatch
     registered = prepare(engine, descriptor, [SUPPORT.support], Settings(), 1, Stopwatch())
     case = case_of(segmenter, registered, frames[3:6])
     case.prompter.prepare(range(3), lambda: None)
-    passes, segment = [[], [], []], Case.segment
+    passes, blended = [[], [], []], Case.blended
 
-    def watched(self, index, *arguments):
-        found = segment(self, index, *arguments)
-        passes[index].append(found.agreement)
-        return found
+    def watched(self, index, prompt, prediction, *before):
+        passes[index].append(blended(self, index, prompt, prediction).agreement)
+        return blended(self, index, prompt, prediction, *before)
 
-    monkeypatch.setattr(Case, "segment", watched)
+    monkeypatch.setattr(Case, "blended", watched)
     for result in propagate(case, Strategy.NEIGHBOURS):
         alone, beside = passes[result.index]
         assert torch.allclose(result.agreement, (alone + beside) / 2)

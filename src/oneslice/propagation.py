@@ -78,9 +78,20 @@ class Case:
         pairs = [0] * len(prompt.memory.pointer)
         return self.engine.segment(self.queries.features([index]), pairs, context, frames)
 
-    def blended(self, index: int, prompt: Prompt, prediction: Prediction) -> SlicePrediction:
-        """What the network says, together with what else is known."""
+    def blended(
+        self, index: int, prompt: Prompt, prediction: Prediction, before: Tensor | None = None
+    ) -> SlicePrediction:
+        """What the network says, together with what else is known.
+
+        Args:
+            index: of the slice.
+            prompt: of the slice.
+            prediction: the network's.
+            before: (K,), the agreement of an earlier pass; the mean of both counts.
+        """
         logits, agreement = self.blend(prediction, prompt.carried, prompt.evidence)
+        if agreement is not None and before is not None:
+            agreement = (agreement + before) / 2
         certainty = confidence(prediction, (logits > 0).flatten(1).any(1), agreement)
         return SlicePrediction(index, logits, certainty, self.prompter.match(index), agreement)
 
@@ -175,8 +186,9 @@ def neighbours(case: Case) -> Iterator[SlicePrediction]:
                 for n, memory in sorted(memories.items())
                 if n != index
             ]
-            found = beside.segment(index, prompts.pop(index), others, 2 * reach + 2)
-            yield _averaged(found, agreements.pop(index))
+            prompt = prompts.pop(index)
+            prediction = case.predict(index, prompt, others, 2 * reach + 2)
+            yield beside.blended(index, prompt, prediction, agreements.pop(index))
         memories.pop(index - reach, None)
 
 
@@ -185,10 +197,3 @@ def _remember(case: Case, found: SlicePrediction) -> Memory:
     size = (case.engine.image_size,) * 2
     whole = F.interpolate(found.logits[None], size, mode="bilinear", align_corners=False)[0]
     return case.remember_masks(found.index, torch.gt(whole, 0).float())
-
-
-def _averaged(found: SlicePrediction, other: Tensor | None) -> SlicePrediction:
-    """A result with the mean of two agreements."""
-    if found.agreement is None or other is None:
-        return found
-    return replace(found, agreement=(found.agreement + other) / 2)
