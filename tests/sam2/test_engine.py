@@ -9,7 +9,7 @@ from benchmarks.meta_reference import meta_state, meta_video_predictor, randomiz
 from oneslice.sam2.engine import Behaviour, Engine
 from oneslice.sam2.meta_config import meta_config
 from oneslice.sam2.state import Features, Remembered
-from tests.sam2.meta import require_meta
+from tests.sam2.meta import ROUNDING, relative_error, require_meta
 
 
 def official_model(size: int, seed: int = 0) -> Sam2VideoModel:
@@ -76,7 +76,7 @@ def test_equals_transformers_session(size):
     ours = run_engine(Engine(model, Behaviour.TRANSFORMERS), images, mask)
     theirs = run_transformers(model, images, mask)
     assert theirs.std() > 1e-2
-    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert relative_error(ours, theirs) < ROUNDING
 
 
 @pytest.mark.parametrize(("size", "frames"), [(256, 2), (256, 4), (512, 2)])
@@ -91,7 +91,7 @@ def test_equals_metas_predictor(size, frames, tmp_path):
     theirs = run_meta(predictor, images, mask, tmp_path)
     ours = run_engine(Engine(model), images, mask)
     assert theirs.std() > 1e-2
-    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert relative_error(ours, theirs) < ROUNDING
 
 
 def test_behaviours_differ():
@@ -99,7 +99,7 @@ def test_behaviours_differ():
     images, mask = clip(2, 128), square_masks(1, 128)[0]
     meta = run_engine(Engine(model, Behaviour.META), images, mask)
     transformers = run_engine(Engine(model, Behaviour.TRANSFORMERS), images, mask)
-    assert not torch.allclose(meta, transformers, atol=1e-4)
+    assert relative_error(transformers, meta) > ROUNDING
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
