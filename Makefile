@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py --output demo-output
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(BENCH)

@@ -100,7 +100,11 @@ def test_help_imports_nothing_heavy_and_takes_less_than_half_a_second():
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "COLUMNS": "100"}
     printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env=environment,
     ).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "heavy: []" in printed
@@ -119,5 +123,5 @@ def test_waiting_threads_sleep_unless_told_otherwise(given, found):
     others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     environment = others | ({"OMP_WAIT_POLICY": given} if given else {})
     run = [sys.executable, "-c", code]
-    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(run, env=environment, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.splitlines()[-1] == found
