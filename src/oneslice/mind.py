@@ -7,6 +7,8 @@ paper. Neither it nor the ranks change with brightness and contrast.
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,18 +39,34 @@ def mind(images: Tensor) -> Tensor:
 
 def blur(x: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of each channel of (B, C, h, w), edges repeated."""
-    radius = round(3 * sigma)
-    window = torch.exp(-torch.arange(-radius, radius + 1.0).pow(2) / (2 * sigma**2)).to(x)
-    window = (window / window.sum()).view(1, 1, 1, -1).expand(x.shape[1], 1, 1, -1)
-    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), window, groups=x.shape[1])
-    x = F.pad(x, (0, 0, radius, radius), mode="replicate")
-    return F.conv2d(x, window.transpose(2, 3), groups=x.shape[1])
+    rows, columns = (_gaussian(side, sigma).to(x) for side in x.shape[-2:])
+    return rows @ (x @ columns.T)
 
 
 def within(masks: Tensor, distance: int) -> Tensor:
     """What lies within a square around masks (K, h, w) of bool."""
-    wide = F.max_pool2d(masks[:, None].float(), (2 * distance + 1, 1), 1, (distance, 0))
-    return F.max_pool2d(wide, (1, 2 * distance + 1), 1, (0, distance))[:, 0] > 0
+    rows, columns = (_near(side, distance).to(masks.device) for side in masks.shape[-2:])
+    return rows @ (masks.float() @ columns) > 0
+
+
+@cache
+def _gaussian(side: int, sigma: float) -> Tensor:
+    """(side, side), by which columns are blurred; a product is faster than a convolution here."""
+    radius = round(3 * sigma)
+    offsets = torch.arange(-radius, radius + 1)
+    with torch.inference_mode(False):
+        window = torch.exp(-offsets.pow(2) / (2 * sigma**2))
+        at = (torch.arange(side)[:, None] + offsets).clamp(0, side - 1)
+        share = (window / window.sum()).expand(side, -1)
+        return torch.zeros(side, side).scatter_add_(1, at, share)
+
+
+@cache
+def _near(side: int, distance: int) -> Tensor:
+    """(side, side), 1 where two positions are within reach of each other."""
+    with torch.inference_mode(False):
+        at = torch.arange(side)
+        return ((at[:, None] - at).abs() <= distance).float()
 
 
 def _shift(images: Tensor, dy: int, dx: int) -> Tensor:

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -210,9 +211,10 @@ def _descend_affine(fixed: Tensor, moving: Tensor, start: Tensor) -> Tensor:
     """Affine parameters (B, 6), by gradient descent from ``start``."""
     parameters = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([parameters], _AFFINE_RATE)
+    share = _shares(torch.ones_like(fixed[:, :1]), fixed.shape[1])
     for _ in range(_AFFINE_STEPS):
         moved = sample(moving, affine_grid(parameters, fixed.shape[-1]))
-        _step(optimiser, _unlikeness(fixed, moved, torch.ones_like(fixed[:, :1])))
+        _step(optimiser, _Unlikeness.apply(fixed, moved, share))
     return parameters.detach()
 
 
@@ -273,7 +275,7 @@ def _descend_field(
         rate: of each.
     """
     grid = points.grid
-    wanted, share = sample(fixed, grid), sample(weight, grid)
+    wanted, share = sample(fixed, grid), _shares(sample(weight, grid), fixed.shape[1])
     affine = affine_grid(start.affine, fixed.shape[-1]).permute(0, 3, 1, 2)
     base = sample(affine, grid).permute(0, 2, 3, 1)
     nodes = start.nodes.clone().requires_grad_()
@@ -281,7 +283,7 @@ def _descend_field(
     for _ in range(steps):
         moved = sample(moving, base + points.displaced(nodes))
         rough = sum(nodes.diff(dim=axis).pow(2).mean((1, 2, 3)).sum() for axis in (2, 3))
-        _step(optimiser, _unlikeness(wanted, moved, share) + _SMOOTHNESS * rough)
+        _step(optimiser, _Unlikeness.apply(wanted, moved, share) + _SMOOTHNESS * rough)
     return Transform(start.affine, nodes.detach())
 
 
@@ -297,7 +299,8 @@ def _surroundings(masks: Tensor) -> Tensor:
 def _search_shift(fixed: Tensor, moving: Tensor, weight: Tensor) -> Tensor:
     """The shift (x, y) in pixels at which ``moving`` fits best where ``weight`` is.
 
-    Weighted squared differences at every shift at once, as correlations; far shifts cost.
+    Weighted squared differences at every shift at once, as correlations, which are products of
+    Fourier transforms; far shifts cost.
 
     Args:
         fixed: (9, h, w), the query.
@@ -308,26 +311,44 @@ def _search_shift(fixed: Tensor, moving: Tensor, weight: Tensor) -> Tensor:
         return fixed.new_zeros(2)
     reach = _LOCAL_SHIFT
     rows, columns = (weight[0] > 1e-3).nonzero().unbind(1)
-    box = (..., slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+    top, end, left, right = (int(n) for n in (*rows.aminmax(), *columns.aminmax()))
+    box = (..., slice(top, end + 1), slice(left, right + 1))
     patch, share = moving[box], weight[box]
     wide = F.pad(fixed[None], (reach,) * 4, mode="replicate")[0]
-    height, width = patch.shape[-2:]
-    top, left = int(rows.min()), int(columns.min())
-    wide = wide[:, top : top + height + 2 * reach, left : left + width + 2 * reach]
-    cross = F.conv2d(wide[None], (share * patch)[None])[0, 0]
-    energy = F.conv2d(wide.pow(2).sum(0)[None, None], share[None])[0, 0]
+    wide = wide[:, top : end + 1 + 2 * reach, left : right + 1 + 2 * reach]
+    there = torch.fft.rfft2(torch.cat([wide, wide.pow(2).sum(0, keepdim=True)]))
+    here = torch.fft.rfft2(torch.cat([-2 * share * patch, share]), s=wide.shape[-2:])
+    apart = torch.fft.irfft2((there * here.conj()).sum(0), s=wide.shape[-2:])
     steps = torch.arange(-reach, reach + 1).to(fixed)
     far = (steps[:, None] ** 2 + steps**2) / reach**2
-    cost = (energy - 2 * cross) / weight.sum() + _SHIFT_PENALTY * far
+    cost = apart[: len(steps), : len(steps)] / weight.sum() + _SHIFT_PENALTY * far
     best = int(cost.argmin())
     return torch.stack([steps[best % len(steps)], steps[best // len(steps)]])
 
 
-def _unlikeness(fixed: Tensor, moved: Tensor, weight: Tensor) -> Tensor:
-    """The weighted mean squared difference, summed over the batch."""
-    difference = (fixed - moved).pow(2).mean(1, keepdim=True)
-    total = weight.sum((1, 2, 3)).clamp(min=1e-6)
-    return ((weight * difference).sum((1, 2, 3)) / total).sum()
+class _Unlikeness(torch.autograd.Function):
+    """The mean squared difference, summed over the batch, with its gradient by ``moved`` alone.
+
+    Autograd would go through numbers as many as these three times as often.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, fixed: Tensor, moved: Tensor, share: Tensor) -> Tensor:
+        """Descriptions (B, C, h, w) twice; share (B, 1, h, w), which adds up to 1 / C for each."""
+        difference = moved - fixed
+        weighted = share * difference
+        ctx.save_for_backward(weighted)
+        return torch.dot(weighted.flatten(), difference.flatten())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        (weighted,) = ctx.saved_tensors
+        return None, weighted * (2 * gradients[0]), None
+
+
+def _shares(weight: Tensor, channels: int) -> Tensor:
+    """Weights (B, 1, h, w) that add up to 1 over the channels of each of the batch."""
+    return weight / (channels * weight.sum((1, 2, 3), keepdim=True).clamp(min=1e-6))
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
