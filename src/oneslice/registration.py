@@ -13,7 +13,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +20,9 @@ from torch import Tensor
 
 from oneslice.convex import search_displacement
 from oneslice.mind import blur, describe, within
+from oneslice.shift import search_shift
 from oneslice.transform import Transform, affine_grid, displacement, sample, warp
+from oneslice.unlikeness import Unlikeness, shares
 
 _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displacement stages, pixels
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
@@ -30,8 +31,7 @@ _FIELD_STEPS, _FIELD_RATE = 10, 0.02
 _SMOOTHNESS = 4.8
 _FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compared
 _LOCAL_STEPS, _LOCAL_RATE = 20, 0.014
-_LOCAL_REACH, _LOCAL_SHIFT = 4, 12  # pixels around a structure; largest shift
-_SHIFT_PENALTY = 0.05
+_LOCAL_REACH = 4  # pixels around a structure
 _MISFIT, _MISFIT_BLUR = 24, 6.0  # side of the map of what does not fit; blur, fine pixels
 LOST = 9.0  # the cost of a structure that lies outside the slice; any that is inside costs less
 
@@ -140,7 +140,7 @@ def refine(
         fixed, whole, grid = query.fine[place], whole.select(place), grid[place]
         mask = _small(masks.clone()[:, None], _FINE)
         near = _surroundings(warp(mask, grid))
-        shifts = [_search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
+        shifts = [search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
         start = Transform.affine_only(F.pad(-2 * torch.stack(shifts) / _FINE, (0, 4)))
         weight = sample(near, start.grid(_FINE))
         points = _Points.within(weight, _LOCAL_POINTS)
@@ -211,10 +211,10 @@ def _descend_affine(fixed: Tensor, moving: Tensor, start: Tensor) -> Tensor:
     """Affine parameters (B, 6), by gradient descent from ``start``."""
     parameters = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([parameters], _AFFINE_RATE)
-    share = _shares(torch.ones_like(fixed[:, :1]), fixed.shape[1])
+    share = shares(torch.ones_like(fixed[:, :1]), fixed.shape[1])
     for _ in range(_AFFINE_STEPS):
         moved = sample(moving, affine_grid(parameters, fixed.shape[-1]))
-        _step(optimiser, _Unlikeness.apply(fixed, moved, share))
+        _step(optimiser, Unlikeness.apply(fixed, moved, share))
     return parameters.detach()
 
 
@@ -275,7 +275,7 @@ def _descend_field(
         rate: of each.
     """
     grid = points.grid
-    wanted, share = sample(fixed, grid), _shares(sample(weight, grid), fixed.shape[1])
+    wanted, share = sample(fixed, grid), shares(sample(weight, grid), fixed.shape[1])
     affine = affine_grid(start.affine, fixed.shape[-1]).permute(0, 3, 1, 2)
     base = sample(affine, grid).permute(0, 2, 3, 1)
     nodes = start.nodes.clone().requires_grad_()
@@ -283,7 +283,7 @@ def _descend_field(
     for _ in range(steps):
         moved = sample(moving, base + points.displaced(nodes))
         rough = sum(nodes.diff(dim=axis).pow(2).mean((1, 2, 3)).sum() for axis in (2, 3))
-        _step(optimiser, _Unlikeness.apply(wanted, moved, share) + _SMOOTHNESS * rough)
+        _step(optimiser, Unlikeness.apply(wanted, moved, share) + _SMOOTHNESS * rough)
     return Transform(start.affine, nodes.detach())
 
 
@@ -294,61 +294,6 @@ def _surroundings(masks: Tensor) -> Tensor:
     """
     inside = masks > 0.4 * masks.amax((2, 3), keepdim=True)
     return blur(within(inside[:, 0], _LOCAL_REACH)[:, None].to(masks.dtype), 1.0)
-
-
-def _search_shift(fixed: Tensor, moving: Tensor, weight: Tensor) -> Tensor:
-    """The shift (x, y) in pixels at which ``moving`` fits best where ``weight`` is.
-
-    Weighted squared differences at every shift at once, as correlations, which are products of
-    Fourier transforms; far shifts cost.
-
-    Args:
-        fixed: (9, h, w), the query.
-        moving: (9, h, w), the support.
-        weight: (1, h, w).
-    """
-    if not weight.any():
-        return fixed.new_zeros(2)
-    reach = _LOCAL_SHIFT
-    rows, columns = (weight[0] > 1e-3).nonzero().unbind(1)
-    top, end, left, right = (int(n) for n in (*rows.aminmax(), *columns.aminmax()))
-    box = (..., slice(top, end + 1), slice(left, right + 1))
-    patch, share = moving[box], weight[box]
-    wide = F.pad(fixed[None], (reach,) * 4, mode="replicate")[0]
-    wide = wide[:, top : end + 1 + 2 * reach, left : right + 1 + 2 * reach]
-    there = torch.fft.rfft2(torch.cat([wide, wide.pow(2).sum(0, keepdim=True)]))
-    here = torch.fft.rfft2(torch.cat([-2 * share * patch, share]), s=wide.shape[-2:])
-    apart = torch.fft.irfft2((there * here.conj()).sum(0), s=wide.shape[-2:])
-    steps = torch.arange(-reach, reach + 1).to(fixed)
-    far = (steps[:, None] ** 2 + steps**2) / reach**2
-    cost = apart[: len(steps), : len(steps)] / weight.sum() + _SHIFT_PENALTY * far
-    best = int(cost.argmin())
-    return torch.stack([steps[best % len(steps)], steps[best // len(steps)]])
-
-
-class _Unlikeness(torch.autograd.Function):
-    """The mean squared difference, summed over the batch, with its gradient by ``moved`` alone.
-
-    Autograd would go through numbers as many as these three times as often.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, fixed: Tensor, moved: Tensor, share: Tensor) -> Tensor:
-        """Descriptions (B, C, h, w) twice; share (B, 1, h, w), which adds up to 1 / C for each."""
-        difference = moved - fixed
-        weighted = share * difference
-        ctx.save_for_backward(weighted)
-        return torch.dot(weighted.flatten(), difference.flatten())
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        (weighted,) = ctx.saved_tensors
-        return None, weighted * (2 * gradients[0]), None
-
-
-def _shares(weight: Tensor, channels: int) -> Tensor:
-    """Weights (B, 1, h, w) that add up to 1 over the channels of each of the batch."""
-    return weight / (channels * weight.sum((1, 2, 3), keepdim=True).clamp(min=1e-6))
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -2,7 +2,8 @@
 
 In another patient registration does well on some slices and badly on others, which shows where the
 network and the registered masks do not agree. From the good ones the rest of the scan is followed
-as if they had been labelled; elsewhere the mean of both passes is taken.
+as if they had been labelled; elsewhere the mean of both passes is taken. A structure that went well
+nowhere stays as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from oneslice.propagation import SlicePrediction
 from oneslice.volume import Structure
 
 _TRUSTED = 1 / 3  # of the slices on which a structure was found
+_AGREED = 0.5  # agreement below which a slice is not trusted, however bad the others are
 _PLAUSIBLE = -4.0  # logits down to this can still become positive
 
 Follow = Callable[[Mapping[int, Array]], Iterator[SlicePrediction]]
@@ -65,7 +67,8 @@ def second_pass(
         tick()
     agreement = np.array([each.result.agreement for each in kept.values()])
     cost = np.array([each.result.match.distance for each in kept.values()])
-    good = dict(zip(kept, trusted(agreement, cost, np.array(found)), strict=True))
+    sure = trusted(agreement, cost, np.array(found))
+    good, stays = dict(zip(kept, sure, strict=True)), ~sure.any(0)
     values = np.array([s.value for s in structures])
     given = {n: labels[n] * np.isin(labels[n], values[good[n]]) for n in kept if good[n].any()}
     del labels
@@ -74,7 +77,7 @@ def second_pass(
         if mine := kept.pop(other.index, None):
             logits = mine.logits()
             mixed = torch.logit((logits.sigmoid() + other.logits.sigmoid()) / 2, eps=1e-6)
-            keep = torch.from_numpy(good[other.index])[:, None, None]
+            keep = torch.from_numpy(good[other.index] | stays)[:, None, None]
             yield replace(mine.result, logits=torch.where(keep, logits, mixed))
     for rest in kept.values():
         yield replace(rest.result, logits=rest.logits())
@@ -90,4 +93,4 @@ def trusted(agreement: Array, cost: Array, found: Array) -> Array:
     """
     odds = np.where(found, evidence(agreement, cost), -np.inf)
     place = (-odds).argsort(0, kind="stable").argsort(0)
-    return found & (place < np.ceil(_TRUSTED * found.sum(0)))
+    return found & (agreement >= _AGREED) & (place < np.ceil(_TRUSTED * found.sum(0)))
