@@ -11,7 +11,7 @@ from torch import Tensor
 class Unlikeness(torch.autograd.Function):
     """The mean squared difference, summed over the batch, with its gradient by ``moved`` alone.
 
-    Autograd would go through numbers as many as these three times as often.
+    Autograd would go through as many numbers more often.
     """
 
     @staticmethod
