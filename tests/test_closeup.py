@@ -2,14 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from oneslice import Segmenter, Settings
-from oneslice.choices import Modality
-from oneslice.closeup import CloseUp, Region
-from oneslice.geometry import Geometry, SliceView
+from oneslice.closeup import CloseUp
+from oneslice.geometry import Geometry
 from oneslice.segmenter import query_view
 from oneslice.volume import LabelMap, Volume
 from tests.cohort import SHORT, mean_dice, patient
@@ -70,42 +66,3 @@ def test_a_close_up_shows_more_detail_and_lies_in_its_place(labelled, other):
     assert "region" in results[True].record and "region" not in results[False].record
     assert results[True].geometry.difference(other.image.geometry) is None
     assert mean_dice(results[True].array, truth) > mean_dice(results[False].array, truth) + 0.02
-
-
-grids = st.tuples(st.integers(3, 9), st.integers(3, 9), st.integers(1, 4))
-
-
-@hypothesis_settings(max_examples=60, deadline=None)
-@given(grids, st.permutations([0, 1, 2]), st.tuples(*[st.booleans()] * 3), st.data())
-def test_a_part_keeps_its_place_and_its_voxels(shape, axes, flips, data):
-    array = np.arange(np.prod(shape)).reshape(shape).transpose(np.argsort(axes))
-    view = SliceView(tuple(axes), flips)
-    volume = Volume(array, Geometry.from_parts(array.shape, (1, 2, 3), (5, -7, 11)))
-    side = data.draw(st.floats(4, 30))
-    rows_columns = volume.geometry.shape[axes[1]], volume.geometry.shape[axes[2]]
-    centre = np.array([data.draw(st.floats(-2, n + 2)) for n in rows_columns])
-    region = Region.around(volume, view, centre, side)
-    part = region.cut(volume)
-    assert part.array.shape == part.geometry.shape
-    corner = np.argwhere(array == part.array[0, 0, 0])[0]
-    assert np.allclose(part.geometry.to_world([0, 0, 0]), volume.geometry.to_world(corner))
-    back = region.paste(part.array, array.shape)
-    assert ((back == array) | (back == 0)).all() and back.max() == part.array.max()
-    assert part.geometry.shape[axes[0]] == array.shape[axes[0]]
-
-
-def test_a_part_is_read_in_the_order_of_its_slices():
-    """Row 2 of slices that are read backwards is the last but two of the array."""
-    array = np.arange(8 * 8 * 2).reshape(8, 8, 2)
-    volume = Volume(array, Geometry.from_parts(array.shape))
-    view = SliceView((2, 0, 1), (False, True, False))
-    region = Region.around(volume, view, np.array([2.0, 4.0]), 4.0)
-    assert (region.box[0], region.box[1]) == (slice(4, 8), slice(2, 6))
-
-
-def test_a_part_of_a_ct_is_shown_as_the_ct():
-    """Where the part holds no air, its own intensities do not tell that it is one."""
-    array = np.full((10, 10, 2), -1000.0)
-    array[3:7, 3:7] = np.arange(32).reshape(4, 4, 2)
-    region = Region((slice(3, 7), slice(3, 7), slice(None)))
-    assert region.cut(Volume(array, Geometry.from_parts(array.shape))).modality is Modality.CT

@@ -8,14 +8,15 @@ In the supports labels show this part; in another scan it is found by registrati
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from oneslice.frames import Frames, modality_of, window_of
+from oneslice.frames import Frames, window_of
 from oneslice.geometry import Array, SliceView
+from oneslice.region import Region
 from oneslice.registration import LOST, Described, refine, register
 from oneslice.settings import Settings
 from oneslice.support import Support
@@ -26,55 +27,6 @@ _MARGIN = 1.8  # side of the part, in sides of the square around all that is lab
 _SMALLEST, _LARGEST = 0.5, 0.8  # of the slices' side; what would be larger is no close-up
 _SUPPORTS, _SLICES = 3, 6  # how many slices are compared to find the part
 _GRID = 192  # pixels of these
-
-
-@dataclass(frozen=True)
-class Region:
-    """A part of a scan's array, whole along the slices.
-
-    Args:
-        box: along each array axis.
-    """
-
-    box: tuple[slice, slice, slice]
-
-    @classmethod
-    def around(cls, volume: Volume, view: SliceView, centre: Array, side: float) -> Region:
-        """A square of ``side`` mm; centre: row and column of the slices; less at their edges."""
-        box = [slice(None)] * 3
-        spacing = view.spacing(volume.geometry)[1:]
-        for axis, flip, middle, mm in zip(
-            view.axes[1:], view.flips[1:], centre, spacing, strict=True
-        ):
-            count = volume.geometry.shape[axis]
-            first = int(np.clip(round(middle - side / mm / 2), 0, count - 2))
-            end = int(np.clip(round(middle + side / mm / 2), first + 2, count))
-            box[axis] = slice(count - end, count - first) if flip else slice(first, end)
-        return cls((box[0], box[1], box[2]))
-
-    def cut(self, volume: Volume) -> Volume:
-        """The part of a volume."""
-        geometry, known = volume.geometry.part(self.box), modality_of(volume)
-        return replace(volume, array=volume.array[self.box], geometry=geometry, modality=known)
-
-    def cut_support(self, support: Support, image: Volume) -> Support:
-        """The part of a support, of whose scan ``image`` is the part."""
-        array = support.labels.array[self.box]
-        return replace(
-            support,
-            image=image,
-            labels=replace(support.labels, array=array, geometry=image.geometry),
-        )
-
-    def describe(self) -> list[list[int | None]]:
-        """First and end along each array axis, for the record; null where it is whole."""
-        return [[along.start, along.stop] for along in self.box]
-
-    def paste(self, labels: Array, shape: tuple[int, ...]) -> Array:
-        """Labels of the part in an array of the whole, 0 elsewhere."""
-        whole = np.zeros(shape, labels.dtype)
-        whole[self.box] = labels
-        return whole
 
 
 @dataclass(frozen=True, eq=False)

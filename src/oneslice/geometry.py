@@ -118,9 +118,10 @@ class Geometry:
         return np.asarray(world, float) @ inverse[:3, :3].T + inverse[:3, 3]
 
     def part(self, box: tuple[slice, slice, slice]) -> Geometry:
-        """The grid of an array's part."""
+        """The grid of an array's part; it may leave out voxels regularly."""
         ranges = [range(n)[along] for n, along in zip(self.shape, box, strict=True)]
         affine = self.affine.copy()
+        affine[:3, :3] *= [r.step for r in ranges]
         affine[:3, 3] = self.to_world(np.array([r.start for r in ranges]))
         i, j, k = (len(r) for r in ranges)
         return Geometry((i, j, k), affine, self.space)

@@ -25,6 +25,7 @@ from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
 from oneslice.segmentation import Segmentation
 from oneslice.settings import Settings
+from oneslice.stride import Stride
 from oneslice.support import Support, all_structures, by_scan, with_given
 from oneslice.volume import LabelMap, Volume
 
@@ -131,12 +132,14 @@ class Segmenter:
             others = [each for each in supports if each not in own]
             progress = self._complete(others, slices, progress)
         supports += tuple(more for each in others if (more := self._completed[each]))
-        closeup = None if own else self._look_closer(supports)
-        if closeup is None:
+        if own:
             return self._segment(volume, view, supports, progress, clock)
+        closeup = self._look_closer(supports)
+        if closeup is None:
+            return self._stride(volume, view, supports, progress, clock)
         with clock.stage("close-up"):
             region = closeup.find(volume, view)
-        part = self._segment(region.cut(volume), view, closeup.supports, progress, clock)
+        part = self._stride(region.cut(volume), view, closeup.supports, progress, clock)
         array = region.paste(part.array, volume.geometry.shape)
         labels = LabelMap(array, volume.geometry, part.structures, volume.name)
         return replace(part, labels=labels, record=part.record | {"region": region.describe()})
@@ -155,6 +158,28 @@ class Segmenter:
             found = CloseUp.of(supports, self.settings) if self.settings.looks_closer else None
             self._closeup = supports, found
         return self._closeup[1]
+
+    def _stride(
+        self,
+        volume: Volume,
+        view: SliceView,
+        supports: tuple[Support, ...],
+        progress: Progress,
+        clock: Stopwatch,
+    ) -> Segmentation:
+        """Segment a scan by some of its slices where they are thin."""
+        stride = Stride.over(volume.geometry, view, supports)
+        if stride.step == 1 or not self.settings.strides:
+            return self._segment(volume, view, supports, progress, clock)
+        total = 2 * volume.geometry.shape[view.axes[0]]
+        some = self._segment(
+            stride.region.cut(volume),
+            view,
+            supports,
+            lambda steps, of: progress(steps * total // of, total),
+            clock,
+        )
+        return stride.fill(some, volume.geometry)
 
     def _segment(
         self,

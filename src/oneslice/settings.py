@@ -40,6 +40,9 @@ class Settings:
         closeup: whether only the part of the slices in which structures lie is looked at, if it is
             a small one: that of each structure in the labelled scan, that of all in another; needs
             registration.
+        every_slice: whether every slice of a scan is looked at, however thin; if not, some are, and
+            shapes are interpolated between them. A scan that is followed, and all without
+            registration, is looked at slice by slice.
         effort: how much is done for a result.
         metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.
@@ -61,6 +64,7 @@ class Settings:
     trim: bool = True
     outward: bool = True
     closeup: bool = True
+    every_slice: bool = False
     effort: Effort = Effort.DEFAULT
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
@@ -118,6 +122,11 @@ class Settings:
         return self.closeup and self.search is Search.REGISTER
 
     @property
+    def strides(self) -> bool:
+        """Whether some slices of a thin-sliced scan stand for all."""
+        return not self.every_slice and self.search is Search.REGISTER
+
+    @property
     def passes(self) -> int:
         """How often a scan is gone through."""
         return 2 if self.effort is Effort.BEST and self.search is Search.REGISTER else 1
@@ -139,6 +148,7 @@ class Settings:
             "trim": self.trim,
             "outward": self.outward,
             "closeup": self.closeup,
+            "every_slice": self.every_slice,
             "effort": self.effort.value,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),

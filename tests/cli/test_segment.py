@@ -52,7 +52,7 @@ def test_mini_is_announced_with_the_way_to_a_stronger_one(study):
 def test_the_record_keeps_the_options(study):
     more = ("--strategy", "sequence", "--metric", "ncc", "--seed", "5", "--augmentations", "1x")
     more += ("--window", "-20,400", "--image-size", "96", "--min-fragment", "0.2", "--memory", "64")
-    more += ("--no-trim", "--no-closeup")
+    more += ("--no-trim", "--no-closeup", "--every-slice")
     done = segment("scans/p1.nii.gz", more=more)
     assert done.code == 0, done
     record = json.loads((study / "out/p1.json").read_text())
@@ -60,6 +60,7 @@ def test_the_record_keeps_the_options(study):
     assert (chosen["strategy"], chosen["metric"], chosen["seed"]) == ("sequence", "ncc", 5)
     assert (chosen["augmentations"], chosen["min_fragment"]) == ("1x", 0.2)
     assert chosen["trim"] is False and chosen["closeup"] is False
+    assert chosen["every_slice"] is True
     assert record["window"] == chosen["window"] == [-20, 400] and record["image_size"] == 96
     assert record["scan"].endswith("p1.nii.gz") and record["checkpoint"]["name"] == "mini"
 

@@ -93,6 +93,14 @@ def segment(
             "scan, and in other scans the part that shows all that is labelled.",
         ),
     ] = True,
+    every_slice: Annotated[
+        bool,
+        typer.Option(
+            "--every-slice",
+            help="Look at every slice, however thin; else, in other scans than the labelled ones, "
+            "some are, and shapes are interpolated between them.",
+        ),
+    ] = False,
     min_fragment: Annotated[
         float, typer.Option(help="Drop pieces smaller than this fraction of the largest one.")
     ] = 0.0,
@@ -148,6 +156,7 @@ def segment(
         modality=modality,
         trim=trim,
         closeup=closeup,
+        every_slice=every_slice,
         min_fragment=min_fragment,
         seed=seed,
         memory=memory,

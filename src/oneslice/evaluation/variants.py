@@ -29,6 +29,7 @@ _WITHOUT: dict[str, dict[str, Any]] = {
     "no completion": {"effort": Effort.FAST},
     "no following": {"outward": False},
     "no close-up": {"closeup": False},
+    "every slice": {"every_slice": True},
     "two passes": {"effort": Effort.BEST},
     "no ends": {"trim": False},
 }

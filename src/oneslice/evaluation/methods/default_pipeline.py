@@ -19,7 +19,7 @@ from oneslice.volume import LabelMap
 
 _CHOSEN = (
     *("strategy", "metric", "search", "carried", "followed"),
-    *("appearance", "trim", "outward", "closeup", "effort"),
+    *("appearance", "trim", "outward", "closeup", "every_slice", "effort"),
 )
 
 

@@ -27,6 +27,7 @@ class Options:
         trim: whether ``oneslice`` clears structures beyond their ends; None: as users get it.
         outward: whether it follows a scan from its own labelled slices; likewise.
         closeup: whether it looks at a small part of the slices alone; likewise.
+        every_slice: whether it looks at every slice, however thin; likewise.
         effort: how much it does for a result; likewise.
         seed: of the augmentations.
     """
@@ -45,5 +46,6 @@ class Options:
     trim: bool | None = None
     outward: bool | None = None
     closeup: bool | None = None
+    every_slice: bool | None = None
     effort: Effort | None = None
     seed: int = 0
