@@ -19,17 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oneslice.convex import search_displacement
+from oneslice.descent import descend_affine, descend_displacement
 from oneslice.mind import blur, describe, within
 from oneslice.shift import search_shift
-from oneslice.transform import Transform, affine_grid, displacement, sample, warp
-from oneslice.unlikeness import Unlikeness, shares
+from oneslice.transform import Transform, affine_grid, sample, warp
 
 _COARSE, _MIDDLE, _FINE = 48, 64, 96  # sides of the search, affine and displacement stages, pixels
 _SHIFTS, _SCALES = (-0.12, 0.0, 0.12), (-0.12, 0.0, 0.12)  # of half the side; log zoom
-_AFFINE_STEPS, _AFFINE_RATE = 10, 0.02
 _FIELD_STEPS, _FIELD_RATE = 10, 0.02
-_SMOOTHNESS = 4.8
-_FIELD_POINTS, _LOCAL_POINTS = 48, 48  # per side, where a displacement is compared
 _LOCAL_STEPS, _LOCAL_RATE = 20, 0.014
 _LOCAL_REACH = 4  # pixels around a structure
 _MISFIT, _MISFIT_BLUR = 24, 6.0  # side of the map of what does not fit; blur, fine pixels
@@ -89,20 +86,14 @@ def register(query: Described, support: Described, *, same_scan: bool = False) -
     """
     with _one_thread(), torch.inference_mode(False), torch.enable_grad():
         found = _search(query.coarse, support.coarse)
-        affine = _descend_affine(query.middle, support.middle, found)
+        affine = descend_affine(query.middle, support.middle, found)
         start = Transform.affine_only(affine)
         if not same_scan:
             moved = sample(support.fine, start.grid(_FINE))
             start = Transform.displaced(affine, search_displacement(query.fine, moved))
         everywhere = torch.ones_like(query.fine[:, :1])
-        return _descend_field(
-            query.fine,
-            support.fine,
-            start,
-            everywhere,
-            _Points.within(everywhere, _FIELD_POINTS),
-            _FIELD_STEPS,
-            _FIELD_RATE,
+        return descend_displacement(
+            query.fine, support.fine, start, everywhere, _FIELD_STEPS, _FIELD_RATE
         )
 
 
@@ -143,8 +134,7 @@ def refine(
         shifts = [search_shift(*each) for each in zip(fixed, moving, near, strict=True)]
         start = Transform.affine_only(F.pad(-2 * torch.stack(shifts) / _FINE, (0, 4)))
         weight = sample(near, start.grid(_FINE))
-        points = _Points.within(weight, _LOCAL_POINTS)
-        local = _descend_field(fixed, moving, start, weight, points, _LOCAL_STEPS, _LOCAL_RATE)
+        local = descend_displacement(fixed, moving, start, weight, _LOCAL_STEPS, _LOCAL_RATE)
         grid = whole.after(local, _FINE)
         moved = describe(warp(support.image[place], grid))
         difference = (moved - fixed).pow(2).mean(1, keepdim=True)
@@ -207,86 +197,6 @@ def _centre_and_width(images: Tensor) -> tuple[Tensor, Tensor]:
     return centre, spread.sqrt().clamp(min=1e-3)
 
 
-def _descend_affine(fixed: Tensor, moving: Tensor, start: Tensor) -> Tensor:
-    """Affine parameters (B, 6), by gradient descent from ``start``."""
-    parameters = start.clone().requires_grad_()
-    optimiser = torch.optim.Adam([parameters], _AFFINE_RATE)
-    share = shares(torch.ones_like(fixed[:, :1]), fixed.shape[1])
-    for _ in range(_AFFINE_STEPS):
-        moved = sample(moving, affine_grid(parameters, fixed.shape[-1]))
-        _step(optimiser, Unlikeness.apply(fixed, moved, share))
-    return parameters.detach()
-
-
-@dataclass(frozen=True)
-class _Points:
-    """Rows (B, n) and columns (B, n) of n x n positions, in [-1, 1] within the image."""
-
-    rows: Tensor
-    columns: Tensor
-
-    @classmethod
-    def within(cls, weight: Tensor, count: int) -> _Points:
-        """``count`` x ``count`` positions that cover where the weight (B, 1, h, w) is."""
-        there = weight[:, 0] > 1e-3
-        return cls(_cover(there.any(2), count), _cover(there.any(1), count))
-
-    @property
-    def grid(self) -> Tensor:
-        """The positions (B, n, n, 2), x before y."""
-        shape = (-1, self.rows.shape[1], self.columns.shape[1])
-        return torch.stack(
-            [self.columns[:, None].expand(shape), self.rows[:, :, None].expand(shape)], -1
-        )
-
-    def displaced(self, nodes: Tensor) -> Tensor:
-        """The displacement (B, n, n, 2) of these positions."""
-        return displacement(nodes, self.rows, self.columns)
-
-
-def _cover(there: Tensor, count: int) -> Tensor:
-    """``count`` positions (B, count) between the first and the last that is true in (B, h)."""
-    side = there.shape[1]
-    number = torch.arange(side)
-    first = torch.where(there, number, side - 1).amin(1)
-    last = torch.where(there, number, 0).amax(1)
-    low, high = ((2 * end + 1) / side - 1 for end in (first.minimum(last), first.maximum(last)))
-    return low[:, None] + (high - low)[:, None] * torch.linspace(0, 1, count)
-
-
-def _descend_field(
-    fixed: Tensor,
-    moving: Tensor,
-    start: Transform,
-    weight: Tensor,
-    points: _Points,
-    steps: int,
-    rate: float,
-) -> Transform:
-    """A better displacement on top of the affine map of ``start``.
-
-    Args:
-        fixed: descriptions (B, 9, h, w) of the query.
-        moving: those of the support.
-        start: B transforms.
-        weight: (B, 1, h, w), how much each pixel of ``fixed`` counts.
-        points: of the query at which the two are compared.
-        steps: of the descent.
-        rate: of each.
-    """
-    grid = points.grid
-    wanted, share = sample(fixed, grid), shares(sample(weight, grid), fixed.shape[1])
-    affine = affine_grid(start.affine, fixed.shape[-1]).permute(0, 3, 1, 2)
-    base = sample(affine, grid).permute(0, 2, 3, 1)
-    nodes = start.nodes.clone().requires_grad_()
-    optimiser = torch.optim.Adam([nodes], rate)
-    for _ in range(steps):
-        moved = sample(moving, base + points.displaced(nodes))
-        rough = sum(nodes.diff(dim=axis).pow(2).mean((1, 2, 3)).sum() for axis in (2, 3))
-        _step(optimiser, Unlikeness.apply(wanted, moved, share) + _SMOOTHNESS * rough)
-    return Transform(start.affine, nodes.detach())
-
-
 def _surroundings(masks: Tensor) -> Tensor:
     """Weights (K, 1, h, w) of the structures and what lies within reach; soft edges.
 
@@ -294,12 +204,6 @@ def _surroundings(masks: Tensor) -> Tensor:
     """
     inside = masks > 0.4 * masks.amax((2, 3), keepdim=True)
     return blur(within(inside[:, 0], _LOCAL_REACH)[:, None].to(masks.dtype), 1.0)
-
-
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
