@@ -95,3 +95,20 @@ def copied(support: Support, truth: Array) -> Array:
         shown = (truth == structure.value).any((0, 1))
         result[(mask == structure.value)[..., None] & shown] = structure.value
     return result
+
+
+def reoriented(patient_, axes, flips):
+    """The same patient stored in another order: scan, labels, and how to store an array so."""
+
+    def store(array):
+        return np.flip(array, [a for a in range(3) if flips[a]]).transpose(axes)
+
+    grid = patient_.image.geometry
+    corner = [n - 1 if flip else 0 for n, flip in zip(grid.shape, flips, strict=True)]
+    affine = np.eye(4)
+    signs = np.where(flips, -1.0, 1.0)
+    affine[:3, :3] = (grid.affine[:3, :3] * signs)[:, axes]
+    affine[:3, 3] = grid.to_world(corner)
+    geometry = Geometry(tuple(grid.shape[a] for a in axes), affine)
+    image = Volume(store(patient_.image.array), geometry, name="stored")
+    return image, geometry, store

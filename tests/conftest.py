@@ -10,11 +10,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def segmenter():
-    """The shipped checkpoint, made quick: the paper's search on small frames."""
-    from oneslice.segmenter import Segmenter
-    from oneslice.settings import Settings
+    """The shipped checkpoint, made quick."""
+    from tests.segmenters import with_settings
 
-    return Segmenter("mini", "cpu", Settings(search="pool"), image_size=128)
+    return with_settings()
 
 
 @pytest.fixture(scope="session")

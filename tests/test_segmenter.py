@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from functools import cache
 
 import cc3d
 import numpy as np
@@ -12,40 +11,28 @@ from oneslice import Segmenter, Settings, Support
 from oneslice.errors import InputError
 from oneslice.formats import read_label_map, write_volume
 from oneslice.geometry import Geometry
-from oneslice.segmenter import query_view
 from oneslice.volume import LabelMap, Structure, Volume
-from tests.cohort import MIDDLE, SHORT, SPACING, STRUCTURES, copied, dice, mean_dice, patient
+from tests.cohort import (
+    MIDDLE,
+    SHORT,
+    SPACING,
+    STRUCTURES,
+    copied,
+    dice,
+    mean_dice,
+    patient,
+    reoriented,
+)
+from tests.segmenters import with_settings
 
 # Mean Dice over three structures in the whole volume, the labelled slice's mask copied to every
 # slice that truly shows the structure (an oracle), and half of the gain that was measured.
 GAINS = [(1, 0, 0.18), (1, 2, 0.12), (2, 1, 0.11)]
 
 
-@cache
-def with_settings(**options):
-    return Segmenter("mini", "cpu", Settings(**{"search": "pool"} | options), image_size=128)
-
-
 def by_name(entry):
     """What the record says of each structure of a slice."""
     return {structure["name"]: structure for structure in entry["structures"]}
-
-
-def reoriented(patient_, axes, flips):
-    """The same patient stored in another order: scan, labels, and how to store an array so."""
-
-    def store(array):
-        return np.flip(array, [a for a in range(3) if flips[a]]).transpose(axes)
-
-    grid = patient_.image.geometry
-    corner = [n - 1 if flip else 0 for n, flip in zip(grid.shape, flips, strict=True)]
-    affine = np.eye(4)
-    signs = np.where(flips, -1.0, 1.0)
-    affine[:3, :3] = (grid.affine[:3, :3] * signs)[:, axes]
-    affine[:3, 3] = grid.to_world(corner)
-    geometry = Geometry(tuple(grid.shape[a] for a in axes), affine)
-    image = Volume(store(patient_.image.array), geometry, name="stored")
-    return image, geometry, store
 
 
 @pytest.mark.parametrize("strategy", ["pairwise", "sequence"])
@@ -65,42 +52,6 @@ def test_the_rest_of_the_support_s_own_scan(segmenter):
     assert (found.confidence[MIDDLE] == 1).all() and (found.confidence < 1).any()
 
 
-@pytest.mark.parametrize("strategy", ["pairwise", "sequence"])
-@pytest.mark.parametrize(
-    ("axes", "flips"),
-    [
-        ((0, 1, 2), (True, True, False)),  # RAS
-        ((0, 1, 2), (False, False, True)),
-        ((2, 0, 1), (False, True, True)),
-        ((1, 2, 0), (True, False, True)),
-    ],
-)
-def test_storage_order_of_the_query_does_not_matter(axes, flips, strategy):
-    one, other = patient(1), patient(2, SHORT)
-    segmenter = with_settings(strategy=strategy)
-    expected = segmenter.segment(other.image, one.support)
-    image, geometry, store = reoriented(other, axes, flips)
-    found = segmenter.segment(image, one.support)
-    assert found.geometry is geometry
-    assert np.array_equal(found.array, store(expected.array))
-    slices = expected.confidence[::-1] if flips[2] else expected.confidence
-    assert np.array_equal(found.confidence, slices)
-    assert found.slice_axis == axes.index(2) and expected.array.any()
-    chosen = [entry["slice"] for entry in found.record["slices"]]
-    assert chosen == list(range(SHORT[2]))
-
-
-def test_storage_order_of_the_support_does_not_matter(segmenter):
-    """Reading directions come from the support, so those of another stay radiological."""
-    one, other = patient(1), patient(2, SHORT)
-    expected = segmenter.segment(other.image, one.support)
-    image, geometry, store = reoriented(one, (2, 1, 0), (True, True, True))
-    labels = LabelMap(store(one.support.labels.array), geometry, STRUCTURES)
-    support = Support(image, labels)
-    assert support.axis == 0
-    assert np.array_equal(segmenter.segment(other.image, support).array, expected.array)
-
-
 def test_a_seed_decides_everything(segmenter):
     one, other = patient(1), patient(2, SHORT)
     first = segmenter.segment(other.image, one.support)
@@ -114,15 +65,6 @@ def test_a_seed_decides_everything(segmenter):
         assert same.record["slices"] == first.record["slices"]
     other_seed = with_settings(seed=1).segment(other.image, one.support)
     assert other_seed.record["slices"] != first.record["slices"]
-
-
-def test_the_result_lies_on_the_scan_s_grid(segmenter):
-    query = patient(2, SHORT).image
-    found = segmenter.segment(query, patient(1).support)
-    assert found.geometry is query.geometry and found.array.shape == query.array.shape
-    assert found.structures == STRUCTURES
-    assert found.confidence.shape == (4, 3)
-    assert found.confidence.min() >= 0 and found.confidence.max() <= 1
 
 
 def test_arrays_with_a_geometry_are_enough(segmenter):
@@ -294,31 +236,6 @@ def test_fragments_go_but_given_slices_stay(fraction):
     assert (pieces.max() == 1) or fraction == 0
 
 
-def test_a_query_with_fewer_slices_and_another_matrix(segmenter):
-    one, query = patient(1), patient(2, shape=(64, 100, 3))
-    found = segmenter.segment(query.image, one.support)
-    assert found.array.shape == (64, 100, 3) and found.confidence.shape == (3, 3)
-    assert mean_dice(found.array, query.labels.array) > 0.3
-
-
-@pytest.mark.parametrize("strategy", ["pairwise", "sequence"])
-def test_a_query_of_one_slice(strategy):
-    whole, one = patient(2), patient(1)
-    grid = Geometry.from_parts((88, 80, 1), SPACING)
-    picture = Volume(whole.image.array[..., MIDDLE:][..., :1], grid)
-    found = with_settings(strategy=strategy).segment(picture, one.support)
-    assert found.slice_axis == 2
-    truth = whole.labels.array[..., MIDDLE:][..., :1]
-    assert mean_dice(found.array, truth) > 0.4
-
-
-def test_a_picture_of_long_pixels_is_still_one_slice(segmenter):
-    grid = Geometry.from_parts((44, 80, 1), (6.0, 3.0, 1.0))
-    picture = Volume(patient(2).image.array[::2, :, MIDDLE:][..., :1], grid)
-    found = segmenter.segment(picture, patient(1).support)
-    assert found.slice_axis == 2 and found.confidence.shape == (1, 3) and (found.array == 1).any()
-
-
 def test_label_values_above_a_byte(segmenter):
     one = patient(1)
     labels = np.where(one.support.labels.array == 1, 700, 0).astype(np.uint16)
@@ -327,54 +244,6 @@ def test_label_values_above_a_byte(segmenter):
     found = segmenter.segment(patient(2, SHORT).image, support)
     assert set(np.unique(found.array)) == {0, 700} and found.array.dtype == np.uint16
     assert dice(found.array == 700, patient(2, SHORT).labels.array == 1, True) > 0.5
-
-
-def test_a_labelled_coronal_slice_cuts_the_query_likewise(segmenter):
-    one, other = patient(1, (40, 30, 12)), patient(2)
-    labels = np.zeros_like(one.labels.array)
-    labels[:, 20] = one.labels.array[:, 20]
-    support = Support(one.image, LabelMap(labels, one.image.geometry, STRUCTURES))
-    image, *_ = reoriented(other, (1, 2, 0), (False, True, False))
-    assert support.axis == 1
-    assert query_view(other.image, support, None).axes[0] == 1
-    assert query_view(image, support, None).axes[0] == 0
-    assert query_view(image, support, 2).axes[0] == 2
-    found = segmenter.segment(one.image, support)
-    assert labels.any() and np.array_equal(found.array[:, 20], labels[:, 20])
-
-
-def test_an_oblique_scan_is_read_along_its_own_labelled_axis(segmenter):
-    turn = np.radians(35)
-    direction = np.array(
-        [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
-    )
-    one = patient(1, (30, 40, 12))
-    grid = Geometry.from_parts(one.image.array.shape, SPACING, direction=direction)
-    scan = Volume(one.image.array, grid)
-    labels = np.zeros_like(one.labels.array)
-    labels[9] = one.labels.array[9]
-    found = segmenter.segment(scan, Support(scan, LabelMap(labels, grid)))
-    assert found.slice_axis == 0
-    assert labels.any() and np.array_equal(found.array[9], labels[9])
-
-
-def test_slices_along_another_axis_are_not_taken_as_given(segmenter):
-    one = patient(1, (30, 40, 12))
-    found = segmenter.segment(one.image, one.support, axis=0)
-    assert found.slice_axis == 0 and not any(e.get("given") for e in found.record["slices"])
-
-
-@pytest.mark.parametrize("across_first", [False, True])
-def test_given_slices_along_two_axes_are_both_kept(segmenter, across_first):
-    one = patient(0)
-    coronal = np.zeros_like(one.labels.array)
-    coronal[:, 40] = one.labels.array[:, 40]
-    across = Support(one.image, LabelMap(coronal, one.image.geometry, STRUCTURES), axis=1)
-    both = (across, one.support) if across_first else (one.support, across)
-    found = segmenter.segment(one.image, both).array
-    assert np.array_equal(found[:, 40], one.labels.array[:, 40])
-    same = found[..., MIDDLE] == one.labels.array[..., MIDDLE]
-    assert np.delete(same, 40, 1).all()
 
 
 def test_supports_from_a_generator_serve_every_scan(segmenter):
