@@ -26,10 +26,10 @@ def ball(radius, shape, spacing=(1.0, 1.0, 1.0)):
     return (distance < radius**2).astype(np.uint8)
 
 
-def support(radius):
+def support(radius, value=1):
     """One slice of a structure labelled, in a scan with millimetres for voxels."""
     labels = np.zeros((64, 64, 5), np.uint8)
-    labels[..., 2:3] = ball(radius, (64, 64, 1))
+    labels[..., 2:3] = value * ball(radius, (64, 64, 1))
     grid = Geometry.from_parts(labels.shape)
     return Support(Volume(labels.astype(float), grid), LabelMap(labels, grid))
 
@@ -47,7 +47,8 @@ def support(radius):
 )
 def test_thin_slices_are_left_out(slice_mm, slices, radius, step):
     grid = Geometry.from_parts((256, 200, slices), (1.5, 1.5, slice_mm))
-    assert Stride.over(grid, VIEW, [support(40), support(radius)]).step == step
+    tip, twin = support(2, value=2), support(25, value=2)
+    assert Stride.over(grid, VIEW, [support(radius), tip, twin]).step == step
 
 
 @pytest.mark.parametrize("slices", [60, 61, 62, 63])

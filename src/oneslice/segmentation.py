@@ -39,7 +39,8 @@ class Segmentation:
     Args:
         labels: on the scan's own grid.
         confidence: (N, K) in [0, 1] for each slice along the slice axis, in the file's order, and
-            each structure; 1 where its labels were given.
+            each structure; 1 where its labels were given, and that of the nearest slice that was
+            looked at where they were interpolated.
         slice_axis: the array axis along which slices were counted.
         record: what a person needs to repeat or to question the result, ready for JSON.
     """

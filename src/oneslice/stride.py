@@ -16,7 +16,7 @@ from scipy import ndimage
 from oneslice.geometry import Array, Geometry, SliceView
 from oneslice.region import Region
 from oneslice.segmentation import Segmentation
-from oneslice.support import Support
+from oneslice.support import Support, all_structures
 
 _CELLS = 64  # of the side of the slices; those looked at lie about as far apart as one is wide
 _FEWEST = 10  # slices that are looked at in any scan that has so many
@@ -38,10 +38,11 @@ class Stride:
 
     @classmethod
     def over(cls, geometry: Geometry, view: SliceView, supports: Sequence[Support]) -> Stride:
-        """As far apart as a cell of the slices, or as the radius of the smallest structure."""
+        """As far apart as a cell, or the radius of the smallest structure; not too few are seen."""
         axis, *within = view.axes
         side = max(geometry.shape[a] * geometry.spacing[a] for a in within)
-        radius = min(support.radius(s) for support in supports for s in support.structures)
+        structures = all_structures(supports)
+        radius = min(max(support.radius(s) for support in supports) for s in structures)
         count, slice_mm = geometry.shape[axis], geometry.spacing[axis]
         step = max(1, min(round(min(side / _CELLS, radius) / slice_mm), count // _FEWEST))
         left = (count - 1) % step

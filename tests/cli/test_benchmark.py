@@ -56,7 +56,7 @@ def test_a_benchmark_with_published_rows(tmp_path):
         *("chaos-mri", "--data", tmp_path / "data", "--method", "copy", "--limit", 1),
         *("--folds", "1", "--oracle", "-o", tmp_path / "out"),
     )
-    table = (tmp_path / "out" / "table.md").read_text()
+    table = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
     assert "arXiv 2503.04826" in table and "83.3" in table
     assert "folds 1 of 5, 1 scans" in table
     assert "liver not in" not in result.output
@@ -78,7 +78,7 @@ def test_within_each_scan(pairs, tmp_path):
         out = tmp_path / f"out{len(where)}"
         run(*("folder", "--data", pairs, "--shots", 1, "--method", "copy", "-o", out, *where))
         rows[bool(where)] = json.loads((out / "summary.json").read_text())[0]["dice"]
-        title = (out / "table.md").read_text().splitlines()[0]
+        title = (out / "table.md").read_text(encoding="utf-8").splitlines()[0]
         assert ("within each scan" in title) is bool(where)
     assert rows[True] > rows[False]
 

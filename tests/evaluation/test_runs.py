@@ -74,7 +74,7 @@ class Interrupted(Copy):
 
 
 def without_seconds(folder):
-    rows = list(csv.DictReader(io.StringIO((folder / "cases.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO((folder / "cases.csv").read_text(encoding="utf-8"))))
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 

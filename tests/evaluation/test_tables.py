@@ -70,7 +70,7 @@ def test_the_steps_of_each_ablation():
     parts = ablation(maker, Ablation.PARTS, [], options, 3).variants
     described = [variant.method.describe() for variant in parts]
     left_out = [sum(d[name] != value for name, value in described[0].items()) for d in described]
-    assert left_out == [0, 1, 2] + [1] * 7  # registered masks: between scans and within one
+    assert left_out == [0, 1, 2] + [1] * 8  # registered masks: between scans and within one
     sizes = ablation(maker, Ablation.IMAGE_SIZE, [], options, 3)
     found = [v.method.describe()["image_size"] for v in sizes.variants]
     assert found == [native // 2, native, 2 * native]

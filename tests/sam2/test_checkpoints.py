@@ -68,7 +68,7 @@ def test_mini_is_part_of_the_package():
     model, info = load_model("mini")
     assert (info.name, info.image_size, info.parameters) == ("mini", 256, MINI_PARAMETERS)
     assert info.sha256 == hashlib.sha256((MINI_FOLDER / hub.WEIGHTS).read_bytes()).hexdigest()
-    assert info.sha256 in MODEL_CARD.read_text()
+    assert info.sha256 in MODEL_CARD.read_text(encoding="utf-8")
     assert not model.training
 
 
