@@ -136,10 +136,10 @@ class Segmenter:
             return self._segment(volume, view, supports, progress, clock)
         closeup = self._look_closer(supports)
         if closeup is None:
-            return self._stride(volume, view, supports, progress, clock)
+            return self._segment_some(volume, view, supports, progress, clock)
         with clock.stage("close-up"):
             region = closeup.find(volume, view)
-        part = self._stride(region.cut(volume), view, closeup.supports, progress, clock)
+        part = self._segment_some(region.cut(volume), view, closeup.supports, progress, clock)
         array = region.paste(part.array, volume.geometry.shape)
         labels = LabelMap(array, volume.geometry, part.structures, volume.name)
         return replace(part, labels=labels, record=part.record | {"region": region.describe()})
@@ -159,7 +159,7 @@ class Segmenter:
             self._closeup = supports, found
         return self._closeup[1]
 
-    def _stride(
+    def _segment_some(
         self,
         volume: Volume,
         view: SliceView,
