@@ -12,7 +12,7 @@ from oneslice.geometry import Geometry, SliceView
 from oneslice.segmentation import Segmentation
 from oneslice.stride import Stride, interpolate
 from oneslice.volume import LabelMap, Structure, Volume
-from tests.cohort import SHAPE, dice, mean_dice, patient
+from tests.cohort import SHAPE, Patient, dice, mean_dice, patient, reoriented
 
 VIEW = SliceView((2, 0, 1))
 PIXEL = np.array([1.0, 1.0])
@@ -40,7 +40,7 @@ def support(radius, value=1):
         (1.0, 100, 20, 6),  # a sixty-fourth of 384 mm
         (2.0, 100, 20, 3),
         (8.0, 100, 20, 1),
-        (1.0, 100, 3, 3),  # no farther apart than a small structure is wide
+        (1.0, 100, 3, 3),  # no farther apart than the radius of a small structure
         (1.0, 25, 20, 2),  # some slices are needed
         (1.0, 9, 20, 1),
     ],
@@ -133,7 +133,8 @@ def thin():
     grid = Geometry.from_parts((*SHAPE[:2], 20), (3.0, 3.0, 2.0))
     image, labels = (np.repeat(a, 4, 2) for a in (one.image.array, one.labels.array))
     noise = np.random.default_rng(0).normal(0, 2, image.shape)
-    return Volume(image + noise, grid), LabelMap(labels, grid, one.labels.structures)
+    labelled = LabelMap(labels, grid, one.labels.structures)
+    return Patient(Volume(image + noise, grid), labelled)
 
 
 def segmented(image, every_slice=False):
@@ -142,32 +143,21 @@ def segmented(image, every_slice=False):
 
 
 def test_half_of_the_slices_tell_what_all_do():
-    image, truth = thin()
+    image, truth = thin().image, thin().labels.array
     some, every = segmented(image), segmented(image, every_slice=True)
     left_out = [entry for entry in some.record["slices"] if "interpolated" in entry]
     assert len(left_out) == 10
     assert not any("interpolated" in entry for entry in every.record["slices"])
-    assert mean_dice(some.array, truth.array) > mean_dice(every.array, truth.array) - 0.03
-    assert mean_dice(every.array, truth.array) > 0.6
+    assert mean_dice(some.array, truth) > mean_dice(every.array, truth) - 0.03
+    assert mean_dice(every.array, truth) > 0.6
     assert some.confidence.shape == every.confidence.shape and some.doubts
 
 
 def test_storage_order_of_thin_slices_does_not_matter():
-    image, _ = thin()
-    affine = image.geometry.affine.copy()
-    affine[:3, 3] += affine[:3, 2] * 19
-    affine[:3, 2] *= -1
-    stored = replace(
-        image, array=image.array[..., ::-1], geometry=Geometry(image.geometry.shape, affine)
-    )
-    found, backwards = segmented(image), segmented(stored)
-    assert np.array_equal(backwards.array[..., ::-1], found.array)
+    stored, _, store = reoriented(thin(), (0, 1, 2), (False, False, True))
+    assert np.array_equal(segmented(stored).array, store(segmented(thin().image).array))
 
 
 def test_a_labelled_scan_is_looked_at_slice_by_slice():
-    image, truth = thin()
-    kept = np.zeros_like(truth.array)
-    kept[..., 10] = truth.array[..., 10]
-    own = Support(image, replace(truth, array=kept))
-    record = Segmenter("mini", "cpu").segment(image, own).record
+    record = Segmenter("mini", "cpu").segment(thin().image, thin().labelled([10])).record
     assert not any("interpolated" in entry for entry in record["slices"])
