@@ -14,6 +14,7 @@ import torch
 
 from benchmarks import phantom
 from benchmarks.method import like_for_like
+from benchmarks.operations import operations
 from benchmarks.peers import Peers
 from benchmarks.timing import Seconds, median, now, timed
 from oneslice import Segmenter
@@ -45,11 +46,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a task took: oneslice in all, and the medians of the probes."""
+    """What a task took: oneslice in all, and the medians of the probes.
+
+    Args:
+        operations: of one encoder pass, and of all structures on an encoded slice.
+    """
 
     task: Task
     ours: Seconds
     probes: dict[str, Seconds]
+    operations: tuple[int, int]
 
     def peer(self, name: str) -> Seconds:
         """The whole task by a peer, from the median of its pairs."""
@@ -58,6 +64,12 @@ class Comparison:
     def floor(self, encoder: str) -> Seconds:
         """The encoder alone, for all images that must be encoded."""
         return self.probes[encoder] * self.task.images
+
+    @property
+    def by_operations(self) -> float:
+        """The whole / the encoder alone if all operations took as long as the encoder's."""
+        encoder, structures = self.operations
+        return 1 + self.task.slices * structures / (self.task.images * encoder)
 
 
 def compare(task: Task, peers: Peers) -> Comparison:
@@ -80,4 +92,5 @@ def compare(task: Task, peers: Peers) -> Comparison:
     support = phantom.labelled(task.slices, task.structures)
     whole = timed(lambda: segmenter.segment(scan, support, progress=probe))
     medians = {name: median(times) for name, times in probes.items()}
-    return Comparison(task, whole - paused, medians)
+    counted = operations(peers.probes["encoder"]), operations(peers.segmenting(task.structures))
+    return Comparison(task, whole - paused, medians, counted)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
+from benchmarks.operations import products_by_mkl
 from benchmarks.peers import Peers
 from benchmarks.timing import Seconds, all_threads, median, timed
-from oneslice.sam2 import kernels
-from oneslice.sam2.state import Prediction, Remembered
 
 STRUCTURES = 4
 
@@ -28,28 +26,23 @@ def levers(peers: Peers, rounds: int) -> dict[str, Seconds]:
 
 def _work(peers: Peers) -> dict[str, Callable[[], object]]:
     engine, probes = peers.engine, peers.probes
-    features = engine.encode(peers.images)
-    masks = peers.mask.expand(STRUCTURES, -1, -1)
-    memory = engine.remember(features.select([0] * STRUCTURES), masks)
-
-    def segment(structures: list[int]) -> Prediction:
-        context = [Remembered(memory.select(structures), 1, prompted=True)]
-        return engine.segment(features, [1] * len(structures), context)
+    features = engine.encode(peers.images[:1])
+    one = peers.segmenting(1)
 
     def remember() -> object:
-        return engine.remember(features.select([0]), masks[:1])
+        return engine.remember(features, peers.mask[None])
 
     torch.set_num_threads(1)
     return {
         "encoder: transformers": probes["plain encoder"],
         "encoder: this engine, products by MKL": _without_onednn(probes["encoder"]),
         "encoder: this engine": probes["encoder"],
-        "a structure on a slice: products by MKL": _without_onednn(lambda: segment([0])),
-        "a structure on a slice": lambda: segment([0]),
+        "a structure on a slice: products by MKL": _without_onednn(one),
+        "a structure on a slice": one,
         f"{STRUCTURES} structures on a slice, one by one": lambda: [
-            segment([n]) for n in range(STRUCTURES)
+            one() for _ in range(STRUCTURES)
         ],
-        f"{STRUCTURES} structures on a slice, together": lambda: segment(list(range(STRUCTURES))),
+        f"{STRUCTURES} structures on a slice, together": peers.segmenting(STRUCTURES),
         "a memory: products by MKL": _without_onednn(remember),
         "a memory": remember,
         f"encoder: transformers, {all_threads()} threads": _threaded(probes["plain encoder"]),
@@ -59,20 +52,10 @@ def _work(peers: Peers) -> dict[str, Callable[[], object]]:
 
 def _without_onednn(work: Callable[[], object]) -> Callable[[], object]:
     def plain() -> None:
-        with _switched_off():
+        with products_by_mkl():
             work()
 
     return plain
-
-
-@contextmanager
-def _switched_off() -> Iterator[None]:
-    before = kernels._ONEDNN, kernels._KEEPS_FLOAT32
-    kernels._ONEDNN = kernels._KEEPS_FLOAT32 = False
-    try:
-        yield
-    finally:
-        kernels._ONEDNN, kernels._KEEPS_FLOAT32 = before
 
 
 def _threaded(work: Callable[[], object]) -> Callable[[], object]:

@@ -17,6 +17,7 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 from benchmarks.meta_reference import meta_state, meta_video_predictor
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
+from oneslice.sam2.state import Prediction, Remembered
 
 
 class Peers:
@@ -51,6 +52,15 @@ class Peers:
             "plain encoder": self._plain_encoder,
             "encoder": lambda: self.engine.encode(self.images[:1]),
         }
+
+    def segmenting(self, structures: int) -> Callable[[], Prediction]:
+        """The work of segmenting some structures on a slice by oneslice, all encoded before."""
+        engine = self.engine
+        features = engine.encode(self.images)
+        masks = self.mask.expand(structures, -1, -1)
+        memory = engine.remember(features.select([0] * structures), masks)
+        context = [Remembered(memory, 1, prompted=True)]
+        return lambda: engine.segment(features, [1] * structures, context)
 
     @torch.inference_mode()
     def meta_pair(self) -> Tensor:

@@ -34,7 +34,7 @@ def _speed_row(result: Comparison) -> list[str]:
 def floor(results: Sequence[Comparison]) -> str:
     """The whole time beside the encoder alone, on one thread."""
     header = ["input", "structures", "images", "oneslice", "encoder alone: plain", "oneslice's"]
-    header += ["whole / plain encoder", "whole / oneslice's encoder", "goal"]
+    header += ["whole / plain encoder", "whole / oneslice's encoder", "by operations", "goal"]
     return markdown(header, (_floor_row(result) for result in results))
 
 
@@ -44,6 +44,7 @@ def _floor_row(result: Comparison) -> list[str]:
     cells = [str(task.size), str(task.structures), str(task.images)]
     cells += [f"{seconds.cpu:.1f}" for seconds in (ours, plain, own)]
     cells += [f"{ours.cpu / plain.cpu:.2f}", f"{ours.cpu / own.cpu:.2f}"]
+    cells += [f"{result.by_operations:.2f}"]
     return [*cells, f"{FLOOR_GOAL}" if (task.size, task.structures) == (512, 4) else ""]
 
 

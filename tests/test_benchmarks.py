@@ -4,9 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from oneslice.sam2.checkpoints import load_model
-from oneslice.sam2.engine import Engine
-from oneslice.sam2.state import Remembered
 from tests.sam2.meta import ROUNDING, relative_error, require_meta
 
 
@@ -35,10 +32,23 @@ def test_oneslice_gives_what_metas_peer_gives(tmp_path):
     from benchmarks.peers import Peers
 
     peers = Peers(128, tmp_path)
-    engine = Engine(load_model(peers.weights, image_size=128)[0])
-    features = engine.encode(peers.images)
-    memory = engine.remember(features.select([0]), peers.mask[None])
-    logits = engine.segment(features, [1], [Remembered(memory, 1, prompted=True)]).logits
+    logits = peers.segmenting(1)().logits
     ours = F.interpolate(logits[None], (128, 128), mode="bilinear", align_corners=False)[0, 0]
     assert relative_error(ours, peers.meta_pair()) < ROUNDING
     assert peers.transformers_pair().isfinite().all()
+
+
+def test_counts_operations():
+    from benchmarks.operations import operations
+
+    assert operations(lambda: torch.ones(2, 3) @ torch.ones(3, 4)) == 2 * 2 * 3 * 4
+
+
+def test_counts_what_the_engine_does_for_several_structures(tmp_path):
+    require_meta()
+    from benchmarks.operations import operations
+    from benchmarks.peers import Peers
+
+    peers = Peers(64, tmp_path)
+    one, two = (operations(peers.segmenting(structures)) for structures in (1, 2))
+    assert one < two < 2 * one  # layer 0's self-attention is shared
