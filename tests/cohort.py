@@ -1,6 +1,6 @@
 """Generated patients: three organs in a body, each with a pose and intensities of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -74,6 +74,27 @@ def _posed(shape, rng) -> Array:
     x, y, z = x - rng.uniform(-9, 9), y - rng.uniform(-9, 9), z - rng.uniform(-4, 4)
     cos, sin = np.cos(turn), np.sin(turn)
     return np.stack([cos * x + sin * y, cos * y - sin * x, z]) / scale
+
+
+def in_a_wide_field(one, around=None, right=0, down=0, margin=60) -> Patient:
+    """A patient in a field that is wider by some voxels on each side, not in its middle.
+
+    Args:
+        around: intensity there, the darkest by default; noisy as the rest.
+    """
+
+    def wide(array, value):
+        i, j, k = array.shape
+        whole = np.full((i + 2 * margin, j + 2 * margin, k), value, array.dtype)
+        whole[margin + right :, margin + down :][:i, :j] = array
+        return whole
+
+    darkest = one.image.array.min()
+    image = wide(one.image.array, darkest if around is None else around)
+    image = image + np.random.default_rng(1).normal(0, 3, image.shape).astype(np.float32)
+    geometry = Geometry.from_parts(image.shape, one.image.geometry.spacing)
+    labels = LabelMap(wide(one.labels.array, 0), geometry, one.labels.structures)
+    return replace(one, image=Volume(image, geometry, name=one.image.name), labels=labels)
 
 
 def dice(found: Array, truth: Array, value: int) -> float:

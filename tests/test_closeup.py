@@ -1,42 +1,22 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from oneslice import Segmenter, Settings
 from oneslice.closeup import CloseUp
-from oneslice.geometry import Geometry
 from oneslice.segmenter import query_view
-from oneslice.volume import LabelMap, Volume
-from tests.cohort import SHORT, mean_dice, patient
+from tests.cohort import SHORT, in_a_wide_field, mean_dice, patient
 
-MARGIN = 60  # voxels of nothing around a patient, on each side
-
-
-def in_a_wide_field(one, right=0, down=0):
-    """A patient's image and labels in a scan that shows much else, away from its middle."""
-
-    def wide(array, value):
-        i, j, k = array.shape
-        whole = np.full((i + 2 * MARGIN, j + 2 * MARGIN, k), value, array.dtype)
-        whole[MARGIN + right :, MARGIN + down :][:i, :j] = array
-        return whole
-
-    image = wide(one.image.array, one.image.array.min())
-    image = image + np.random.default_rng(1).normal(0, 3, image.shape).astype(np.float32)
-    geometry = Geometry.from_parts(image.shape, one.image.geometry.spacing)
-    labels = LabelMap(wide(one.labels.array, 0), geometry, one.labels.structures)
-    return replace(one, image=Volume(image, geometry, name=one.image.name), labels=labels)
+AROUND = 60.0  # intensity of what surrounds the patients, below that of their bodies
 
 
 @pytest.fixture(scope="module")
 def labelled():
-    return in_a_wide_field(patient(1), right=20)
+    return in_a_wide_field(patient(1), AROUND, right=20)
 
 
 @pytest.fixture(scope="module")
 def other():
-    return in_a_wide_field(patient(2, SHORT), right=-25, down=15)
+    return in_a_wide_field(patient(2, SHORT), AROUND, right=-25, down=15)
 
 
 def test_no_close_up_of_what_fills_the_slices():

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from oneslice.body import body_region
 from oneslice.frames import Frames, window_of
 from oneslice.geometry import Array, SliceView
 from oneslice.region import Region
@@ -24,7 +25,7 @@ from oneslice.transform import warp
 from oneslice.volume import Volume
 
 _MARGIN = 1.8  # side of the part, in sides of the square around all that is labelled
-_SMALLEST, _LARGEST = 0.5, 0.8  # of the slices' side; what would be larger is no close-up
+_SMALLEST, _LARGEST = 0.5, 0.8  # of the whole; what would be larger is no close-up
 _SUPPORTS, _SLICES = 3, 6  # how many slices are compared to find the part
 _GRID = 192  # pixels of these
 
@@ -51,7 +52,7 @@ class CloseUp:
     def of(cls, supports: Sequence[Support], settings: Settings) -> CloseUp | None:
         """None if what is labelled fills so much of the slices that they are looked at whole."""
         scans = tuple(
-            _Scan.of([s for s in supports if s.image is image], supports[0].directions)
+            _Scan.of([s for s in supports if s.image is image], supports[0].directions, settings)
             for image in dict.fromkeys(s.image for s in supports)
         )
         if any(_MARGIN * scan.extent > _LARGEST * scan.whole for scan in scans):
@@ -97,22 +98,28 @@ class _Scan:
     Args:
         supports: of the scan.
         view: how it is read.
+        whole: the longer side in mm of the slices, or of the part of them that shows the body.
         box: rows and columns that show all that is labelled: top, bottom, left and right.
         positions: of the labelled slices.
     """
 
     supports: tuple[Support, ...]
     view: SliceView
+    whole: float
     box: tuple[int, int, int, int]
     positions: tuple[int, ...]
 
     @classmethod
-    def of(cls, supports: Sequence[Support], directions: Array) -> _Scan:
-        view = supports[0].view_along(directions)
+    def of(cls, supports: Sequence[Support], directions: Array, settings: Settings) -> _Scan:
+        image, view = supports[0].image, supports[0].view_along(directions)
+        body = body_region(image, view, settings)
+        geometry = body.cut(image).geometry if body else image.geometry
+        whole = max(geometry.shape[a] * geometry.spacing[a] for a in view.axes[1:])
         shown = np.any([view.to_slices(s.labels.array) != 0 for s in supports], 0)
         rows, columns = (np.flatnonzero(shown.any((0, axis))) for axis in (2, 1))
         box = (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
-        return cls(tuple(supports), view, box, tuple(np.flatnonzero(shown.any((1, 2))).tolist()))
+        positions = tuple(np.flatnonzero(shown.any((1, 2))).tolist())
+        return cls(tuple(supports), view, whole, box, positions)
 
     @property
     def image(self) -> Volume:
@@ -124,12 +131,6 @@ class _Scan:
         _, row_mm, column_mm = self.view.spacing(self.image.geometry)
         top, bottom, left, right = self.box
         return max((bottom - top) * row_mm, (right - left) * column_mm)
-
-    @property
-    def whole(self) -> float:
-        """The longer side of the slices in mm."""
-        geometry = self.image.geometry
-        return max(geometry.shape[a] * geometry.spacing[a] for a in self.view.axes[1:])
 
     def cut(self, side: float) -> list[Support]:
         """The part of each support with what is labelled in its middle."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import oneslice
+from oneslice.body import Body
 from oneslice.choices import Device
 from oneslice.clock import Stopwatch
 from oneslice.closeup import CloseUp
@@ -77,7 +78,7 @@ class Segmenter:
         self._descriptor = make_descriptor(self.settings.metric, offline)
         self._given: tuple[tuple[Support, ...], tuple[Support, ...]] | None = None
         self._prepared: tuple[_Key, PreparedSupports] | None = None
-        self._closeup: tuple[tuple[Support, ...], CloseUp | None] | None = None
+        self._closeup: tuple[tuple[Support, ...], CloseUp | Body | None] | None = None
         self._completed: dict[Support, Support | None] = {}  # what was found in their own scans
 
     @property
@@ -134,12 +135,13 @@ class Segmenter:
         supports += tuple(more for each in others if (more := self._completed[each]))
         if own:
             return self._segment(volume, view, supports, progress, clock)
-        closeup = self._look_closer(supports)
-        if closeup is None:
-            return self._segment_some(volume, view, supports, progress, clock)
         with clock.stage("close-up"):
-            region = closeup.find(volume, view)
-        part = self._segment_some(region.cut(volume), view, closeup.supports, progress, clock)
+            look = self._look_closer(supports)
+            region = look.find(volume, view) if look else None
+        supports = look.supports if look else supports
+        if region is None:
+            return self._segment_some(volume, view, supports, progress, clock)
+        part = self._segment_some(region.cut(volume), view, supports, progress, clock)
         array = region.paste(part.array, volume.geometry.shape)
         labels = LabelMap(array, volume.geometry, part.structures, volume.name)
         return replace(part, labels=labels, record=part.record | {"region": region.describe()})
@@ -152,11 +154,13 @@ class Segmenter:
             self._given = supports, by_scan(supports)
         return self._given[1]
 
-    def _look_closer(self, supports: tuple[Support, ...]) -> CloseUp | None:
-        """The close-up of these supports, if there is one; the last is kept for the next scan."""
+    def _look_closer(self, supports: tuple[Support, ...]) -> CloseUp | Body | None:
+        """What to look at in other scans; None: all. The last is kept for the next scan."""
+        if not self.settings.looks_closer:
+            return None
         if self._closeup is None or self._closeup[0] != supports:
-            found = CloseUp.of(supports, self.settings) if self.settings.looks_closer else None
-            self._closeup = supports, found
+            look = CloseUp.of(supports, self.settings) or Body.of(supports, self.settings)
+            self._closeup = supports, look
         return self._closeup[1]
 
     def _segment_some(

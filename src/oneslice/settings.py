@@ -38,8 +38,8 @@ class Settings:
         outward: whether a scan whose own slices are labelled is followed from them, each slice from
             the one before; needs registration.
         closeup: whether only the part of the slices in which structures lie is looked at, if it is
-            a small one: that of each structure in the labelled scan, that of all in another; needs
-            registration.
+            a small one: that of each structure in the labelled scan, that of all in another; else
+            in another scan the part that shows the body. Needs registration.
         every_slice: whether every slice of a scan is looked at, however thin; if not, some are, and
             shapes are interpolated between them. A scan that is followed, and all without
             registration, is looked at slice by slice.

@@ -90,7 +90,7 @@ def segment(
         typer.Option(
             "--closeup/--no-closeup",
             help="Look at small parts of the slices alone: each small structure of the labelled "
-            "scan, and in other scans the part that shows all that is labelled.",
+            "scan, and in other scans the part that shows all that is labelled, or the body.",
         ),
     ] = True,
     every_slice: Annotated[
