@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,3 +100,19 @@ def test_what_was_found_far_from_what_is_labelled_is_not_taken():
     more = complete(support, LabelMap(everywhere, ONE.image.geometry, STRUCTURES))
     away = [abs(n - MIDDLE) * 8.0 for n in more.slices_with(kidney)]  # slices are 8 mm apart
     assert 0 < max(away) <= 1.5 * support.radius(kidney) < MIDDLE * 8.0
+
+
+def test_a_completion_that_was_stopped_is_done_again():
+    few = labelled([[MIDDLE]] * 3)
+    segmenter = Segmenter("mini", "cpu", Settings(), image_size=128, offline=True)
+
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segmenter.segment(patient(2, SHORT).image, few, progress=stop)
+    fresh = Segmenter("mini", "cpu", Settings(), image_size=128, offline=True)
+    after, expected = (each.segment(patient(3, SHORT).image, few) for each in (segmenter, fresh))
+    assert np.array_equal(after.array, expected.array)
+    assert np.array_equal(after.confidence, expected.confidence)

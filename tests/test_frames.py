@@ -115,6 +115,16 @@ def test_bad_windows_are_refused(text):
         Window.parse(text)
 
 
+def test_a_window_of_numpy_s_numbers_is_as_wide_as_it_says():
+    window = Window(np.int16(-20000), np.int16(20000))
+    assert np.allclose(window.apply(np.array([-20000, 0, 20000], np.int16)), [0, 0.5, 1])
+
+
+def test_a_window_of_words_is_refused():
+    with pytest.raises(InputError, match=r"LOW,HIGH"):
+        Window("0", "400")
+
+
 def volume(array, modality=None):
     return Volume(array, Geometry.from_parts(array.shape), modality)
 

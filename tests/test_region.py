@@ -4,6 +4,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from oneslice.choices import Modality
+from oneslice.frames import Window
 from oneslice.geometry import Geometry, SliceView
 from oneslice.region import Region
 from oneslice.volume import Volume
@@ -55,3 +56,24 @@ def test_a_part_of_a_ct_is_shown_as_the_ct():
     array[3:7, 3:7] = np.arange(32).reshape(4, 4, 2)
     region = Region((slice(3, 7), slice(3, 7), slice(None)))
     assert region.cut(Volume(array, Geometry.from_parts(array.shape))).modality is Modality.CT
+
+
+def test_a_part_of_a_ct_stored_without_negative_numbers_is_shown_as_the_ct():
+    """Most of the part is lung, which does not tell how the CT is stored."""
+    rng = np.random.default_rng(1)
+    hounsfield = np.full((40, 40, 4), -1024.0)
+    hounsfield[4:36, 4:36] = rng.normal(20, 50, (32, 32, 4))
+    hounsfield[12:28, 12:28] = rng.normal(-650, 40, (16, 16, 4))
+    stored = (hounsfield + 1024).clip(0).astype(np.int16)
+    whole = Volume(stored, Geometry.from_parts(stored.shape))
+    part = Region((slice(12, 28), slice(12, 28), slice(None))).cut(whole)
+    assert Window.of(part) == Window.of(whole)
+    assert Window.of(whole).low > 800
+
+
+def test_a_part_with_one_value_is_blank():
+    array = np.zeros((6, 6, 2))
+    array[:3, :3] = np.arange(18).reshape(3, 3, 2)
+    volume = Volume(array, Geometry.from_parts(array.shape))
+    assert Region((slice(3, 6), slice(None), slice(None))).is_blank(volume)
+    assert not Region((slice(2, 6), slice(None), slice(None))).is_blank(volume)

@@ -67,6 +67,32 @@ def test_a_seed_decides_everything(segmenter):
     assert other_seed.record["slices"] != first.record["slices"]
 
 
+def test_a_segmenter_goes_from_one_support_to_another():
+    """Each as a new one would: the first is looked at from near, the second is not."""
+    first, second = patient(1).labelled([MIDDLE], (3,)), patient(0).support
+    scan, fast = patient(2, SHORT).image, {"search": "register", "effort": "fast"}
+    used = with_settings(**fast)
+    for support in (first, second, first):
+        fresh = Segmenter("mini", "cpu", Settings(**fast), image_size=128)
+        found, expected = (each.segment(scan, support) for each in (used, fresh))
+        assert np.array_equal(found.array, expected.array)
+        assert np.array_equal(found.confidence, expected.confidence)
+
+
+def test_a_structure_is_the_same_in_another_colour():
+    one, other, scan = patient(1), patient(0), patient(2, SHORT).image
+    labels = other.support.labels
+    green = tuple(replace(s, color=(0, 255, 0)) for s in labels.structures)
+    painted = replace(other.support, labels=replace(labels, structures=green))
+    segmenter = with_settings(search="register", effort="fast")
+    found, expected = (
+        segmenter.segment(scan, [one.support, second]) for second in (painted, other.support)
+    )
+    assert np.array_equal(found.array, expected.array)
+    own, alone = (segmenter.segment(one.image, s) for s in ([one.support, painted], one.support))
+    assert np.array_equal(own.array, alone.array)
+
+
 def test_arrays_with_a_geometry_are_enough(segmenter):
     one = patient(1)
     grid = Geometry.from_parts(one.image.array.shape, SPACING)

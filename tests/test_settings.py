@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from oneslice.choices import Metric, Modality, Strategy
@@ -28,7 +29,15 @@ def test_names_are_taken_for_choices():
         {"seed": "1"},
         {"min_fragment": -0.1},
         {"min_fragment": 1.5},
+        {"min_fragment": "0.1"},
+        {"presence": -1.0},
+        {"seed": 1.0},
         {"memory": 0},
+        {"memory": 1.5},
+        {"memory": "1024"},
+        {"trim": "no"},
+        {"every_slice": 1},
+        {"policy": None},
     ],
 )
 def test_bad_settings_are_refused(options):
@@ -37,7 +46,11 @@ def test_bad_settings_are_refused(options):
 
 
 def test_they_describe_themselves_in_plain_values():
-    described = Settings(window=Window(-1, 2), modality=Modality.MR, seed=7).describe()
+    window = Window(np.float32(-1), np.int16(2))
+    settings = Settings(
+        window=window, modality=Modality.MR, seed=np.int64(7), carried=np.float32(1)
+    )
+    described = settings.describe()
     again = json.loads(json.dumps(described))
     assert again == described
     assert (again["window"], again["modality"], again["seed"]) == ([-1, 2], "mr", 7)

@@ -95,7 +95,7 @@ def test_renaming():
 
 
 def test_background_is_no_structure():
-    with pytest.raises(InputError, match="start at 1"):
+    with pytest.raises(InputError, match="0 is background"):
         Structure(0, "background", (0, 0, 0))
 
 

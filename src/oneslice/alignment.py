@@ -74,7 +74,7 @@ def _height(
     supports: Sequence[Support], structure: Structure, directions: Array
 ) -> tuple[float, float, float]:
     """Lowest, highest and radius of a structure in one scan; NaN if it is not labelled there."""
-    showing = [support for support in supports if structure in support.structures]
+    showing = [support for support in supports if support.shows(structure)]
     if not showing:
         return np.nan, np.nan, np.nan
     at = np.unique(np.concatenate([support.heights(structure, directions) for support in showing]))

@@ -132,11 +132,9 @@ def _turn_hue(images: Tensor, turns: Tensor) -> Tensor:
     return torch.einsum("nij,njhw->nihw", matrix, images)
 
 
-def augment(
-    images: Tensor, masks: Tensor, parameters: AugmentationParameters
-) -> tuple[Tensor, Tensor]:
-    """Augment images (n, C, S, S) and their masks (n, K, S, S), 0 or 1, together."""
-    return jitter(warp(images, parameters), parameters), move_masks(masks, parameters)
+def augment(images: Tensor, parameters: AugmentationParameters) -> Tensor:
+    """Images (n, 1 or 3, S, S) in [0, 1], moved and jittered."""
+    return jitter(warp(images, parameters), parameters)
 
 
 def move_masks(masks: Tensor, parameters: AugmentationParameters) -> Tensor:

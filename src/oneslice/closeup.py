@@ -65,14 +65,15 @@ class CloseUp:
         described = Described.of(torch.stack(images))
         return cls(cut, side, described, torch.cat(boxes), settings)
 
-    def find(self, volume: Volume, view: SliceView) -> Region:
-        """The part of another scan that shows what is labelled in the supports."""
+    def find(self, volume: Volume, view: SliceView) -> Region | None:
+        """The part of another scan that shows what is labelled; None: it was not found."""
         frames = _frames(volume, view, self.settings)
         some = np.unique(np.linspace(0, len(frames) - 1, _SLICES).round().astype(int))
         costs, places = zip(*(self._place(frames[index]) for index in some.tolist()), strict=True)
         good = np.array(costs) <= np.median(costs)
         centre = np.median(np.array(places)[good], 0)
-        return Region.around(volume, view, frames.letterbox.position(centre), self.side)
+        region = Region.around(volume, view, frames.letterbox.position(centre), self.side)
+        return None if region.is_blank(volume) else region
 
     def _place(self, frame: Tensor) -> tuple[float, Array]:
         """What it costs to register the best of the slices onto a frame, and where it then is."""

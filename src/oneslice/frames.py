@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.checks import number
 from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.geometry import Array, SliceView
@@ -43,6 +44,9 @@ class Window:
     high: float
 
     def __post_init__(self) -> None:
+        for end in ("low", "high"):
+            value = number(getattr(self, end), f"window LOW,HIGH: {end.upper()}")
+            object.__setattr__(self, end, value)
         if not (self.low < self.high and math.isfinite(self.high - self.low)):
             raise InputError(
                 f"the window {self.low:g} to {self.high:g} is empty or endless: "
@@ -66,7 +70,7 @@ class Window:
     def of(cls, volume: Volume, modality: Modality | None = None) -> Window:
         """Soft tissue for CT, else the percentiles 0.5 and 99.5 of the whole volume."""
         if (modality or modality_of(volume)) is Modality.CT:
-            soft, water = cls.parse("soft-tissue"), _STORED_WATER if _is_shifted(volume) else 0.0
+            soft, water = cls.parse("soft-tissue"), water_of(volume)
             return cls(soft.low + water, soft.high + water)
         array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
         low, high = np.percentile(array, _MR_PERCENTILES)
@@ -97,11 +101,18 @@ def window_of(volume: Volume, window: Window | None, modality: Modality | None) 
 
 
 def modality_of(volume: Volume) -> Modality:
-    """What the file says, else a guess."""
+    """What the file says, else what the intensities look like."""
     if volume.modality:
         return volume.modality
-    is_ct = volume.array.min() < _AIR or _is_shifted(volume)
+    is_ct = volume.array.min() < _AIR or water_of(volume) != 0
     return Modality.CT if is_ct else Modality.OTHER
+
+
+def water_of(volume: Volume) -> float:
+    """What water is in a CT, as far as known; else 1024 if most of what is not air is near that."""
+    if volume.water is not None:
+        return volume.water
+    return _STORED_WATER if _is_shifted(volume) else 0.0
 
 
 def _is_shifted(volume: Volume) -> bool:

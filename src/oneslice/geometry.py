@@ -67,7 +67,13 @@ class Geometry:
         origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
         direction: Array | None = None,
     ) -> Geometry:
-        """Build from ITK's terms: spacing and origin in mm, direction (3, 3) by columns."""
+        """Build from ITK's terms: spacing and origin in mm, direction (3, 3) by columns.
+
+        Raises:
+            InputError: as the class, or the spacing is not three positive lengths.
+        """
+        if np.shape(spacing) != (3,) or not min(spacing) > 0:
+            raise InputError(f"spacing is three positive lengths in mm, not {spacing}")
         affine = np.eye(4)
         affine[:3, :3] = (np.eye(3) if direction is None else np.asarray(direction)) * spacing
         affine[:3, 3] = origin

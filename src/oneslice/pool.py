@@ -13,11 +13,11 @@ from torch import Tensor
 from oneslice.augment import (
     AugmentationParameters,
     AugmentationPolicy,
+    augment,
     draw,
-    jitter,
     move_masks,
-    warp,
 )
+from oneslice.checks import whole
 from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.frames import Frames, Window, window_of
@@ -39,8 +39,7 @@ class Augmentations:
     per_query: bool = False
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise InputError(f"augmentations {self.count}: give 0 or more copies")
+        object.__setattr__(self, "count", whole(self.count, "augmentations", 0))
 
     @classmethod
     def parse(cls, text: str) -> Augmentations:
@@ -113,7 +112,7 @@ class SupportPool:
         source, parameters, copy = self._entry(index)
         if copy == 0:
             return source.image
-        return jitter(warp(source.image[None], parameters), parameters)[0]
+        return augment(source.image[None], parameters)[0]
 
     def masks(self, index: int) -> Tensor:
         """The masks (K, S, S) of one entry."""

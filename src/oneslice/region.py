@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oneslice.frames import modality_of
+from oneslice.frames import modality_of, water_of
 from oneslice.geometry import Array, SliceView
 from oneslice.support import Support
 from oneslice.volume import Volume
@@ -36,10 +36,20 @@ class Region:
             box[axis] = slice(count - end, count - first) if flip else slice(first, end)
         return cls((box[0], box[1], box[2]))
 
+    def is_blank(self, volume: Volume) -> bool:
+        """Whether the part of a volume has one value throughout."""
+        part = volume.array[self.box]
+        return bool(part.min() == part.max())
+
     def cut(self, volume: Volume) -> Volume:
-        """The part of a volume."""
-        geometry, known = volume.geometry.part(self.box), modality_of(volume)
-        return replace(volume, array=volume.array[self.box], geometry=geometry, modality=known)
+        """The part of a volume, shown as the whole would be: the part alone may not tell a CT."""
+        return replace(
+            volume,
+            array=volume.array[self.box],
+            geometry=volume.geometry.part(self.box),
+            modality=modality_of(volume),
+            water=water_of(volume),
+        )
 
     def cut_support(self, support: Support, image: Volume) -> Support:
         """The part of a support, of whose scan ``image`` is the part."""

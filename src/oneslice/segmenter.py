@@ -69,17 +69,22 @@ class Segmenter:
     ) -> None:
         if settings is not None and not isinstance(settings, Settings):
             raise InputError(f"settings {settings!r}: give Settings(...)")
-        self.settings = settings or Settings()
+        self._settings = settings or Settings()
         target = resolve(device)
         network, self.checkpoint = load_model(
             model, offline=offline, image_size=image_size, device=target
         )
         self._engine = Engine(network)
-        self._descriptor = make_descriptor(self.settings.metric, offline)
+        self._descriptor = make_descriptor(self._settings.metric, offline)
         self._given: tuple[tuple[Support, ...], tuple[Support, ...]] | None = None
         self._prepared: tuple[_Key, PreparedSupports] | None = None
         self._closeup: tuple[tuple[Support, ...], CloseUp | Body | None] | None = None
         self._completed: dict[Support, Support | None] = {}  # what was found in their own scans
+
+    @property
+    def settings(self) -> Settings:
+        """How it segments."""
+        return self._settings
 
     @property
     def image_size(self) -> int:
@@ -127,7 +132,8 @@ class Segmenter:
         clock, slices = Stopwatch(), volume.geometry.shape[view.axes[0]]
         self._completed = {s: more for s, more in self._completed.items() if s in supports}
         own = tuple(s for s in supports if s.axis == view.axes[0] and s.is_of(volume))
-        if self.settings.follows_own and all_structures(own) == all_structures(supports):
+        structures = all_structures(supports)
+        if self._settings.follows_own and all(any(s.shows(k) for s in own) for k in structures):
             supports = own
         with clock.stage("completion"):
             others = [each for each in supports if each not in own]
@@ -156,10 +162,10 @@ class Segmenter:
 
     def _look_closer(self, supports: tuple[Support, ...]) -> CloseUp | Body | None:
         """What to look at in other scans; None: all. The last is kept for the next scan."""
-        if not self.settings.looks_closer:
+        if not self._settings.looks_closer:
             return None
         if self._closeup is None or self._closeup[0] != supports:
-            look = CloseUp.of(supports, self.settings) or Body.of(supports, self.settings)
+            look = CloseUp.of(supports, self._settings) or Body.of(supports, self._settings)
             self._closeup = supports, look
         return self._closeup[1]
 
@@ -173,7 +179,8 @@ class Segmenter:
     ) -> Segmentation:
         """Segment a scan by some of its slices where they are thin."""
         stride = Stride.over(volume.geometry, view, supports)
-        if stride.step == 1 or not self.settings.strides:
+        enough = stride.step > 1 and not stride.region.is_blank(volume)
+        if not (enough and self._settings.strides):
             return self._segment(volume, view, supports, progress, clock)
         total = 2 * volume.geometry.shape[view.axes[0]]
         some = self._segment(
@@ -195,7 +202,7 @@ class Segmenter:
     ) -> Segmentation:
         with clock.stage("supports"):
             prepared = self._prepare(supports, volume.geometry.shape[view.axes[0]], clock)
-        run = ScanRun(self._engine, volume, view, prepared, self.settings, clock)
+        run = ScanRun(self._engine, volume, view, prepared, self._settings, clock)
         labels, certainty = run.segment(progress)
         record = {"oneslice": oneslice.__version__} | self._environment() | run.record()
         return Segmentation(
@@ -212,16 +219,17 @@ class Segmenter:
             The progress of what remains: a scan of ``slices`` slices.
         """
         missing = [s for s in supports if s not in self._completed]
-        parts = {s: incomplete(s) if self.settings.completes else None for s in missing}
+        parts = {s: incomplete(s) if self._settings.completes else None for s in missing}
         total = 2 * (slices + sum(s.slice_count for s, part in parts.items() if part))
         done = 0
         for support, part in parts.items():
-            self._completed[support] = None
+            more = None
             if part:
                 step = _after(done, total, progress)
                 own = self._segment(part.image, part.view, (part,), step, Stopwatch())
-                self._completed[support] = complete(part, own.labels)
+                more = complete(part, own.labels)
                 done += 2 * support.slice_count
+            self._completed[support] = more  # not before it is done: it may fail, or be stopped
         return _after(done, total, progress)
 
     def _environment(self) -> dict[str, Any]:
@@ -231,7 +239,7 @@ class Segmenter:
             "device": str(self._engine.device),
             "checkpoint": {"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
             "image_size": self.image_size,
-            "settings": self.settings.describe(),
+            "settings": self._settings.describe(),
         }
 
     def segment_many(
@@ -255,10 +263,10 @@ class Segmenter:
         self, supports: tuple[Support, ...], query_slices: int, clock: Stopwatch
     ) -> PreparedSupports:
         """The supports made ready; the last ones are kept for the next scan."""
-        size = self.settings.pool_size(query_slices)
+        size = self._settings.pool_size(query_slices)
         key = (supports, size)  # supports are compared by identity
         if self._prepared is None or self._prepared[0] != key:
-            ready = prepare(self._engine, self._descriptor, supports, self.settings, size, clock)
+            ready = prepare(self._engine, self._descriptor, supports, self._settings, size, clock)
             self._prepared = key, ready
         return self._prepared[1]
 

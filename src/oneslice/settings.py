@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from oneslice.augment import AugmentationPolicy
+from oneslice.checks import number, whole
 from oneslice.choices import Effort, Metric, Modality, Search, Strategy, choose
 from oneslice.errors import InputError
 from oneslice.frames import Window
@@ -19,6 +19,8 @@ _CHOICES = (
     ("metric", Metric),
     ("modality", Modality),
 )
+_FRACTIONS = ("min_fragment", "carried", "followed", "appearance")
+_SWITCHES = ("trim", "outward", "closeup", "every_slice")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Settings:
         metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.
         policy: how far the augmentations go.
-        presence: the object score (a logit) above which a structure is present on a slice.
+        presence: the object score (a logit) above which the network says that a structure is on a
+            slice; from 0 up, for what it calls absent has no mask.
         min_fragment: components smaller than this fraction of their structure's largest one are
             removed; 0 keeps all.
         window: intensities shown as black and white, for supports and queries; None: by modality.
@@ -81,24 +84,23 @@ class Settings:
             value = getattr(self, name)
             if value is not None or name != "modality":
                 object.__setattr__(self, name, choose(kind, value, name))
-        for name in ("min_fragment", "carried", "followed", "appearance"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is a fraction from 0 to 1, not {getattr(self, name)}")
+        for name in _FRACTIONS:
+            object.__setattr__(self, name, number(getattr(self, name), name, 0, 1))
+        object.__setattr__(self, "presence", number(self.presence, "presence", 0))
+        object.__setattr__(self, "seed", whole(self.seed, "seed", 0, 2**32 - 1))
+        object.__setattr__(self, "memory", whole(self.memory, "memory (MiB)", 1))
         self._check_types()
-        if not math.isfinite(self.presence):
-            raise InputError(f"presence is a finite number, not {self.presence}")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"seed is a whole number from 0 to 4294967295, not {self.seed}")
-        if self.memory < 1:
-            raise InputError(f"memory must be at least 1 MiB, not {self.memory}")
 
     def _check_types(self) -> None:
         if not isinstance(self.window, Window | None):
             raise InputError(f"window {self.window!r}: give Window.parse('lung') or Window(0, 400)")
         if not isinstance(self.augmentations, Augmentations):
             raise InputError(f"augmentations {self.augmentations!r}: give Augmentations(16)")
-        if not isinstance(self.seed, int):
-            raise InputError(f"seed is a whole number, not {self.seed!r}")
+        if not isinstance(self.policy, AugmentationPolicy):
+            raise InputError(f"policy {self.policy!r}: give AugmentationPolicy(...)")
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is True or False, not {getattr(self, name)!r}")
 
     def pool_size(self, query_slices: int) -> int:
         """Pool entries for each labelled slice; registration starts from the slice itself."""

@@ -14,7 +14,7 @@ from oneslice.formats import place_on_grid, read_label_map, read_volume
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view
 from oneslice.volume import LabelMap, Structure, Volume
 
-_MOST = 200  # labels; parcellations of the brain have fewer
+_MOST = 200  # labels; more are hardly drawn on the slices of one scan
 _CROSSED = 3  # slices that another one may cross by chance
 
 
@@ -127,6 +127,10 @@ class Support:
         """The structures that are labelled somewhere."""
         present = set(np.unique(self.labels.array).tolist())
         return tuple(s for s in self.labels.structures if s.value in present)
+
+    def shows(self, structure: Structure) -> bool:
+        """Whether a structure is labelled somewhere; its colour may be another."""
+        return structure.value in {each.value for each in self.structures}
 
     @property
     def slice_count(self) -> int:

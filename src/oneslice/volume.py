@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from oneslice.checks import whole
 from oneslice.choices import Modality, choose
 from oneslice.errors import InputError
 from oneslice.geometry import Array, Geometry
@@ -24,6 +25,7 @@ class Volume:
         geometry: its grid.
         modality: None if the file does not say.
         slice_axis: the acquisition's through-plane axis, None if the file does not say.
+        water: what water is in a CT, 0 in Hounsfield units; None: its intensities tell.
         name: what to call it in messages and output names.
         source: where it was read from.
 
@@ -39,6 +41,7 @@ class Volume:
     slice_axis: int | None = None
     name: str = "volume"
     source: Path | None = None
+    water: float | None = None
 
     def __post_init__(self) -> None:
         _check_grid(self.array, self.geometry, self.name)
@@ -81,8 +84,9 @@ class Structure:
     color: tuple[int, int, int]
 
     def __post_init__(self) -> None:
-        if self.value < 1:
-            raise InputError(f"label values start at 1 (0 is background), not {self.value}")
+        object.__setattr__(
+            self, "value", whole(self.value, f"the label value of {self.name} (0 is background)", 1)
+        )
 
     @classmethod
     def unnamed(cls, value: int) -> Structure:
