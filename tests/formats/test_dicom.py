@@ -12,7 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.fileset import FileSet
-from pydicom.uid import generate_uid
+from pydicom.uid import RTStructureSetStorage, generate_uid
 
 from oneslice.choices import Modality
 from oneslice.errors import InputError
@@ -104,6 +104,64 @@ def test_a_damaged_file_is_not_passed_over(tmp_path):
     with pytest.raises(InputError, match=rf"{paths[5].name}: is cut short or damaged"):
         read_volume(tmp_path)
     assert find_scans([tmp_path]) == [tmp_path]
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_an_end_of_the_scan_that_is_cut_short_is_never_passed_over(tmp_path, end):
+    """Wherever it is cut: before its mark, within its header, or within its pixels."""
+    paths = write_series(tmp_path, ARRAY, GRID)
+    last = sorted(paths, key=lambda p: pydicom.dcmread(p).ImagePositionPatient[2])[-end]
+    whole = last.read_bytes()
+    for length in range(0, len(whole), 40):
+        last.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=last.name):
+            read_volume(tmp_path)
+    last.write_bytes(bytes(len(whole)))
+    with pytest.raises(InputError, match=last.name):
+        read_volume(tmp_path)
+
+
+def test_a_medium_with_its_table_of_contents_above_the_scan(tmp_path):
+    paths = write_series(tmp_path / "series", ARRAY, GRID)
+    medium = FileSet()
+    for path in paths:
+        medium.add(path)
+    medium.write(tmp_path / "cd")
+    with zipfile.ZipFile(tmp_path / "cd.zip", "w") as archive:
+        for path in (tmp_path / "cd").rglob("*"):
+            archive.write(path, path.relative_to(tmp_path))
+    for source in (tmp_path / "cd", tmp_path / "cd.zip"):
+        assert np.array_equal(read_volume(source).array, ARRAY)
+    with pytest.raises(InputError, match="table of contents of DICOM files; give their folder"):
+        read_volume(tmp_path / "cd" / "DICOMDIR")
+
+
+def test_an_object_that_is_no_image_is_named(tmp_path):
+    contours = slice_dataset(ARRAY[..., 0], [0, 0, 0], GRID)
+    del contours.Rows, contours.PixelData
+    contours.Modality = "RTSTRUCT"
+    contours.SOPClassUID = contours.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    contours.save_as(tmp_path / "contours.dcm", enforce_file_format=True)
+    with pytest.raises(InputError, match=r"no DICOM image but RT Structure Set Storage; .*NIfTI"):
+        read_volume(tmp_path / "contours.dcm")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("ImageOrientationPatient", [1, 0, 0, 0.05, 0.99875, 0]),
+        ("ImageOrientationPatient", [1, 0, 0, 1, 0, 0]),
+        ("ImageOrientationPatient", [0, 0, 0, 0, 0, 0]),
+        ("PixelSpacing", [0, 1]),
+    ],
+)
+def test_axes_of_no_grid_are_refused(tmp_path, keyword, value):
+    for path in write_series(tmp_path, ARRAY, GRID):
+        dataset = pydicom.dcmread(path)
+        setattr(dataset, keyword, value)
+        dataset.save_as(path)
+    with pytest.raises(InputError, match=r"\.dcm does not say where its slice lies .*right angles"):
+        read_volume(tmp_path)
 
 
 def _positions(offsets):

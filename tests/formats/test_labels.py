@@ -25,7 +25,7 @@ from oneslice.formats import (
 )
 from oneslice.formats.slicer import segments_to_structures, structures_to_segments
 from oneslice.geometry import Geometry
-from oneslice.volume import LabelMap, Structure
+from oneslice.volume import LabelMap, Structure, Volume
 from tests.formats.dicom_series import series_datasets
 from tests.formats.grids import ramp, same_grid
 
@@ -202,6 +202,34 @@ def test_dicom_seg_of_the_labelled_slices_alone(tmp_path, slices):
     assert np.array_equal(placed.array, array)
 
 
+@pytest.mark.parametrize("slices", [[0, 3], [0, 2, 5]])
+def test_dicom_seg_that_does_not_say_how_far_slices_are_apart(tmp_path, slices):
+    """Its frames are slices of the scan, however many lie between them."""
+    grid = Geometry.from_parts((6, 7, 8), (1.0, 1.0, 2.5))
+    array = np.zeros(grid.shape, np.uint8)
+    array[1:3, 2:5, slices] = 1
+    source = series_datasets(ramp(grid.shape), grid)
+    _write_seg(tmp_path / "labels.dcm", array.T, (Structure(1, "a", (1, 2, 3)),), source)
+    seg = pydicom.dcmread(tmp_path / "labels.dcm")
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    if "SpacingBetweenSlices" in measures:
+        del measures.SpacingBetweenSlices
+    seg.save_as(tmp_path / "labels.dcm")
+    scan = Volume(ramp(grid.shape), grid)
+    placed = place_on_grid(read_label_map(tmp_path / "labels.dcm", scan=scan), grid)
+    assert np.array_equal(placed.array, array)
+
+
+def test_fractions_are_no_labels(tmp_path):
+    pixels = (_labels().array == 1).astype(np.float32).T
+    source = series_datasets(ramp(GRID.shape), GRID)
+    structures = (Structure(1, "a", (1, 2, 3)),)
+    kind = SegmentationTypeValues.FRACTIONAL
+    _write_seg(tmp_path / "a.dcm", pixels, structures, source, kind)
+    with pytest.raises(InputError, match="it holds fractions, not labels"):
+        read_label_map(tmp_path / "a.dcm")
+
+
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
 @pytest.mark.parametrize("in_folder", [False, True])
 def test_dicom_seg(tmp_path, kind, in_folder):
@@ -228,7 +256,7 @@ def test_several_segmentations_in_a_folder(tmp_path):
     source = series_datasets(ramp(GRID.shape), GRID)
     for name in ("one.dcm", "two.dcm"):
         _write_seg(tmp_path / name, pixels, (Structure(1, "a", (1, 2, 3)),), source)
-    with pytest.raises(InputError, match="2 series, choose with --series"):
+    with pytest.raises(InputError, match=r"2 segmentations, give one file of: one\.dcm, two\.dcm"):
         read_label_map(tmp_path)
 
 

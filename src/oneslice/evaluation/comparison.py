@@ -13,7 +13,7 @@ import numpy as np
 from oneslice.errors import InputError
 from oneslice.evaluation.metrics import Agreement, Mean, Presence, compare
 from oneslice.evaluation.tabular import Table, as_csv
-from oneslice.formats import read_label_map, stem_of
+from oneslice.formats import place_on_grid, read_label_map, stem_of
 from oneslice.formats.suffixes import VOLUMES, only_one, volumes_by_stem
 from oneslice.volume import LabelMap, Structure
 
@@ -100,7 +100,7 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
             be read.
 
     """
-    predicted, expected = read_label_map(prediction), read_label_map(reference)
+    predicted, expected = _on_one_grid(read_label_map(prediction), read_label_map(reference))
     if difference := predicted.geometry.difference(expected.geometry):
         raise InputError(
             f"{prediction}: not on the grid of {reference} ({difference}); resample one onto the "
@@ -126,6 +126,18 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
         )
         for structure in _structures(predicted, expected)
     ]
+
+
+def _on_one_grid(predicted: LabelMap, expected: LabelMap) -> tuple[LabelMap, LabelMap]:
+    """Both on the grid of the one that holds the other; as they are if neither does."""
+    try:
+        return predicted, place_on_grid(expected, predicted.geometry)
+    except InputError:
+        pass
+    try:
+        return place_on_grid(predicted, expected.geometry), expected
+    except InputError:
+        return predicted, expected
 
 
 def _contradiction(predicted: LabelMap, expected: LabelMap) -> tuple[Structure, Structure] | None:

@@ -29,6 +29,7 @@ from oneslice.formats.stack import Plane, stack_planes
 from oneslice.formats.suffixes import suffix_of
 from oneslice.geometry import Array, Geometry
 
+_RIGHT_ANGLE = 1e-3  # cosine between rows and columns
 _MODALITIES = {"CT": Modality.CT, "MR": Modality.MR}
 
 
@@ -51,8 +52,13 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
     if path.is_dir():
         return _read_series(dicom_files(path), series, path)
     own = read_headers([path])
-    if not own or not is_scan(own[0]):
-        raise InputError(f"{path}: is not a DICOM image, or is damaged")
+    if not own:
+        raise InputError(f"{path}: is the table of contents of DICOM files; give their folder")
+    if not is_scan(own[0]):
+        raise InputError(
+            f"{path}: is no DICOM image but {own[0].SOPClassUID.name}; give a slice of the scan or "
+            "its folder, and labels as DICOM SEG, NIfTI or NRRD"
+        )
     files = [path] if is_multi_frame(own[0]) else dicom_files(path.parent)
     return _read_series(files, str(own[0].get("SeriesInstanceUID", "")), path)
 
@@ -81,8 +87,12 @@ def _read_slices(headers: Sequence[Header], path: Path) -> tuple[Array, Geometry
 def _plane(header: Header, path: Path) -> Plane:
     try:
         cosines = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
-        cosines /= np.linalg.norm(cosines, axis=1, keepdims=True)
+        lengths = np.linalg.norm(cosines, axis=1, keepdims=True)
         rows_apart, columns_apart = (float(value) for value in header.PixelSpacing)
+        straight = abs(cosines[0] @ cosines[1]) < _RIGHT_ANGLE * lengths.prod()
+        if not (straight and min(rows_apart, columns_apart) > 0):
+            raise ValueError("no grid has such axes")
+        cosines /= lengths
         thickness = header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0
         return Plane(
             position=np.array(header.ImagePositionPatient, float).reshape(3),
@@ -95,7 +105,8 @@ def _plane(header: Header, path: Path) -> Plane:
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: {Path(str(header.filename)).name} does not say where its slice lies "
-            "(position, orientation and pixel spacing); leave it out or convert it to NIfTI"
+            "(position, directions at right angles, pixel spacing); leave it out, or convert the "
+            "scan to NIfTI"
         ) from error
 
 

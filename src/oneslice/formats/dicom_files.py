@@ -13,11 +13,12 @@ from typing import Any
 
 from oneslice.errors import InputError
 from oneslice.formats.image import reading
-from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
+from oneslice.formats.suffixes import natural_key, suffix_of
 
 # Objects that refer to scans, or derive from them, and are no scans themselves.
 _NOT_SCANS = frozenset({"DOC", "KO", "PR", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT", "SEG", "SR"})
 _DIRECTORY = "1.2.840.10008.1.3.10"
+_IMAGE = "Image Storage"  # in the names of the classes of images
 _TAGS = [
     "Columns",
     "ImageOrientationPatient",
@@ -38,9 +39,9 @@ Header = Any  # pydicom.Dataset, imported on first use only
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file carries DICOM's mark; other known suffixes are not opened."""
-    if suffix_of(path) in (*VOLUMES, *PICTURES, ".json", ".zip"):
-        return False
+    """Whether it is named so, or carries DICOM's mark; other known suffixes are not opened."""
+    if suffix := suffix_of(path):
+        return suffix == ".dcm"
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
@@ -49,9 +50,19 @@ def is_dicom(path: Path) -> bool:
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """The DICOM files directly in a folder; where there are none, those anywhere below it."""
+    """The DICOM files directly in a folder; where none is an image, those anywhere below it."""
     direct = [file for file in _files(folder) if is_dicom(file)]
-    return direct or [file for file in _files_below(folder) if is_dicom(file)]
+    if any(_has_pixels(file) for file in direct):
+        return direct
+    return [file for file in _files_below(folder) if is_dicom(file)]
+
+
+def _has_pixels(file: Path) -> bool:
+    """Whether it is an image or a segmentation; a damaged file counts: reading reports it."""
+    try:
+        return any("Rows" in header for header in read_headers([file]))
+    except InputError:
+        return True
 
 
 def _files(folder: Path) -> list[Path]:
@@ -101,13 +112,24 @@ def read_headers(files: Iterable[Path]) -> list[Header]:
     for file in files:
         with reading(file), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            if not file.stat().st_size:
+                raise InputError(f"{file}: the file is empty")
+            # forced: some have no mark
+            header = pydicom.dcmread(file, True, force=True, specific_tags=_TAGS)
             list(header)  # values are parsed when they are asked for, and errors come then
-            if "SOPClassUID" in header:
+            if header.file_meta.get("MediaStorageSOPClassUID") != _DIRECTORY:
+                _refuse_cut(header)
                 headers.append(header)
-            elif header.file_meta.get("MediaStorageSOPClassUID") != _DIRECTORY:
-                raise ValueError("the header ends before it says what the object is")
     return headers
+
+
+def _refuse_cut(header: Header) -> None:
+    if "SOPClassUID" not in header:
+        raise ValueError("the header ends before it says what the object is")
+    kinds = header.SOPClassUID, header.file_meta.get("MediaStorageSOPClassUID", header.SOPClassUID)
+    is_image = any(_IMAGE in kind.name for kind in kinds)
+    if is_image and header.get("Modality") not in _NOT_SCANS and "Rows" not in header:
+        raise ValueError("the header of an image ends before it says how large it is")
 
 
 def is_scan(header: Header) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from oneslice.errors import InputError
 from oneslice.formats.dicom import from_highdicom
 from oneslice.formats.dicom_files import (
@@ -15,7 +17,7 @@ from oneslice.formats.dicom_files import (
     read_headers,
 )
 from oneslice.geometry import Array, Geometry
-from oneslice.volume import Structure, default_color
+from oneslice.volume import Structure, Volume, default_color
 
 
 def find_segmentation(path: Path, series: str | None = None) -> Path | None:
@@ -29,27 +31,39 @@ def find_segmentation(path: Path, series: str | None = None) -> Path | None:
     found = [header for header in read_headers(files) if is_segmentation(header)]
     if not found:
         return None
-    chosen = pick_series(found, series, path)
+    chosen = found if series is None else pick_series(found, series, path)
     if len(chosen) > 1:
         names = ", ".join(Path(str(header.filename)).name for header in chosen)
         raise InputError(f"{path}: holds {len(chosen)} segmentations, give one file of: {names}")
     return Path(str(chosen[0].filename))
 
 
-def read_segmentation(file: Path) -> tuple[Array, Geometry, tuple[Structure, ...]]:
+def read_segmentation(
+    file: Path, scan: Volume | None = None
+) -> tuple[Array, Geometry, tuple[Structure, ...]]:
     """Labels (columns, rows, slices) on the grid that the object's own frames span.
 
     Frames without labels are usually not stored, so the grid may hold only a part of the scan's
     slices; ``place_on_grid`` puts it back.
 
+    Args:
+        file: a DICOM SEG.
+        scan: what is labelled; it tells how far slices are apart where the object does not.
+
     Raises:
-        InputError: overlapping segments, or frames that do not lie on a regular grid.
+        InputError: overlapping segments, frames that do not lie on a regular grid, or fractions.
 
     """
     import highdicom
+    import pydicom
 
     try:
-        seg = highdicom.seg.segread(file)
+        dataset = pydicom.dcmread(file)
+        if scan is not None:
+            _tell_spacing(dataset, scan)
+        seg = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
+        if seg.segmentation_type is highdicom.seg.SegmentationTypeValues.FRACTIONAL:
+            raise ValueError("it holds fractions, not labels")
         volume = seg.get_volume(combine_segments=True, rescale_fractional=False)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -59,6 +73,17 @@ def read_segmentation(file: Path) -> tuple[Array, Geometry, tuple[Structure, ...
         ) from error
     array, geometry = from_highdicom(volume.array, volume.affine)
     return array, geometry, tuple(_structure(seg, number) for number in seg.segment_numbers)
+
+
+def _tell_spacing(dataset: Any, scan: Volume) -> None:
+    """Say how far the scan's slices are apart; frames of some slices alone do not show it."""
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    measures = shared.PixelMeasuresSequence[0]
+    orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    normal = np.cross(*np.array(orientation, float).reshape(2, 3))
+    along = int(np.abs(normal @ scan.geometry.direction).argmax())
+    if "SpacingBetweenSlices" not in measures:
+        measures.SpacingBetweenSlices = f"{scan.geometry.spacing[along]:.10g}"
 
 
 def _structure(seg: Any, number: int) -> Structure:

@@ -34,7 +34,8 @@ def read_label_map(
         path: a file or folder.
         series: the SeriesInstanceUID to take from a DICOM folder that holds several.
         frame: which 3D label map to take from a 4D file, from 0; other files have no choice.
-        scan: what is labelled; pictures of some slices of it are placed by their names.
+        scan: what is labelled; pictures of some slices of it are placed by their names, and frames
+            of a DICOM SEG by their positions.
 
     Raises:
         InputError: as ``read_volume``; values that are no labels; overlapping segments; some of
@@ -45,7 +46,7 @@ def read_label_map(
     with reading(path):
         segmentation = find_segmentation(path, series) if path.exists() else None
     if segmentation is not None:
-        return LabelMap(*read_segmentation(segmentation), stem_of(path))
+        return LabelMap(*read_segmentation(segmentation, scan), stem_of(path))
     image = read_image(path, series=series, frame=frame, palette=True)
     if scan is not None and not image.located:
         image = spread_by_name(image, path, scan)
