@@ -220,3 +220,23 @@ def test_supports_of_one_scan_are_one(tmp_path):
     assert np.array_equal(found[0].labels.array[..., 7], first.labels.array[..., 7])
     assert [s.value for s in found[0].structures] == [1, 2, 3, 9]
     assert by_scan([first]) == (first,)
+
+
+@pytest.mark.parametrize("other", [{6: slice(2, 12)}, {n: slice(2, 12) for n in range(16)}])
+def test_one_slice_across_those_of_another_structure_is_refused(other):
+    """Where few slices are crossed, and where all show something else."""
+    array = np.zeros((16, 16, 16), np.uint8)
+    for index, rows in other.items():
+        array[2:14, rows, index] = 2
+    array[5, 2:14, 5:9] = 1
+    scan = Volume(np.arange(16.0**3).reshape(16, 16, 16), Geometry.from_parts((16, 16, 16)))
+    with pytest.raises(InputError, match="along several axes"):
+        Support(scan, LabelMap(array, scan.geometry))
+
+
+def test_a_small_thin_structure_is_no_slice_across():
+    array = np.zeros((16, 16, 16), np.uint8)
+    array[2:14, 2:14, 5:9] = 2
+    array[5, 4:9, 5:9] = 1
+    scan = Volume(np.arange(16.0**3).reshape(16, 16, 16), Geometry.from_parts((16, 16, 16)))
+    assert Support(scan, LabelMap(array, scan.geometry)).axis == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -187,15 +188,37 @@ def refuse_unwritable(jobs: Sequence[Job]) -> None:
 
 
 def is_done(job: Job) -> bool:
-    """Whether the result and its record are there already."""
-    return job.target.is_file() and sidecar_path(job.target).is_file()
+    """Whether the scan's result and its record are there already."""
+    return job.target.is_file() and _names(_recorded_scan(job), job.scan)
+
+
+def _recorded_scan(job: Job) -> str:
+    """The scan of which the record beside the output is; nothing if there is no record."""
+    try:
+        return str(json.loads(sidecar_path(job.target).read_text(encoding="utf-8"))["scan"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _names(recorded: str, scan: Path) -> bool:
+    """Whether a path, which may have been given in another folder, is the scan's."""
+    parts = [part for part in Path(recorded).parts if part != ".."]
+    return bool(parts) and scan.absolute().parts[-len(parts) :] == tuple(parts)
 
 
 def refuse_existing(job: Job, overwrite: bool) -> None:
     """Raise before any work is done if the output is there already."""
-    for path in (job.target, sidecar_path(job.target)):
-        if path.exists() and not overwrite:
-            raise InputError(f"{path}: exists already; add --overwrite to replace it")
+    there = [path for path in (job.target, sidecar_path(job.target)) if path.exists()]
+    if overwrite or not there:
+        return
+    recorded = _recorded_scan(job)
+    if is_done(job):
+        advice = "; add --overwrite to replace it, or --skip-existing to keep it"
+    elif recorded and not _names(recorded, job.scan):
+        advice = f" and is of {recorded}; choose another folder or name with -o"
+    else:
+        advice = " without what belongs to it; move it away, or add --overwrite to replace it"
+    raise InputError(f"{there[0]}: exists already{advice}")
 
 
 def _for_job(progress: Callable[[Job, int, int], None], job: Job) -> Callable[[int, int], None]:

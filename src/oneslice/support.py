@@ -15,7 +15,8 @@ from oneslice.geometry import Array, SliceView, aligned_view, canonical_view
 from oneslice.volume import LabelMap, Structure, Volume
 
 _MOST = 200  # labels; more are hardly drawn on the slices of one scan
-_CROSSED = 3  # slices that another one may cross by chance
+_LINE = 8  # pixels; a structure one pixel wide and shorter may be a small one
+_CROSSED = 2  # slices on which such lines lie in one plane
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,16 +92,9 @@ class Support:
         return axis
 
     def _is_crossed(self, axis: int) -> bool:
-        """Whether most slices that are labelled along an axis are by one slice along another."""
+        """Whether a structure is mostly labelled by one slice along another axis."""
         slices = np.moveaxis(self.labels.array, axis, 0)
-        slices = slices[slices.any((1, 2))]
-        across = [np.asarray(slices.any(n)) for n in (1, 2)]  # along the other two axes
-        lines = [np.flatnonzero(each.sum(1) == 1) for each in across]
-        same = [len(set(each[n].argmax(1))) == 1 for each, n in zip(across, lines, strict=True)]
-        return any(
-            alike and len(n) >= _CROSSED and len(n) > len(slices) / 2
-            for alike, n in zip(same, lines, strict=True)
-        )
+        return any(_is_one_plane(slices == structure.value) for structure in self.structures)
 
     def _labelled_along(self, axis: int) -> Array:
         others = tuple(a for a in range(3) if a != axis)
@@ -164,6 +158,18 @@ class Support:
     def _shares_slices(self, other: Support) -> bool:
         same_kind = self.axis == other.axis and self.predicted == other.predicted
         return same_kind and self.image is other.image
+
+
+def _is_one_plane(slices: Array) -> bool:
+    """Whether most slices (N, rows, columns) that show a structure show a line in one plane."""
+    slices = slices[slices.any((1, 2))]
+    for axis in (1, 2):
+        width, length = (slices.any(n).sum(1) for n in (axis, 3 - axis))
+        lines = (width == 1) & (length >= _LINE)
+        planes = {int(n) for n in slices[lines].any(axis).argmax(1)}
+        if len(planes) == 1 and lines.sum() >= max(_CROSSED, len(slices) // 2 + 1):
+            return True
+    return False
 
 
 def all_structures(supports: Sequence[Support]) -> tuple[Structure, ...]:

@@ -44,20 +44,19 @@ class Volume:
     water: float | None = None
 
     def __post_init__(self) -> None:
-        _check_grid(self.array, self.geometry, self.name)
+        called = str(self.source or self.name)
+        _check_grid(self.array, self.geometry, called)
         if not np.isfinite(self.array).all():
             raise InputError(
-                f"{self.name}: holds NaN or infinite values; replace them (for instance by the "
+                f"{called}: holds NaN or infinite values; replace them (for instance by the "
                 "background's value) and try again"
             )
         low, high = self.array.min(), self.array.max()
         if low == high:
-            raise InputError(
-                f"{self.name}: every voxel has the same value, there is no image in it"
-            )
+            raise InputError(f"{called}: every voxel has the same value, there is no image in it")
         if max(-float(low), float(high)) > _LARGEST:
             raise InputError(
-                f"{self.name}: holds values as far out as {max(-float(low), float(high)):.3g}; was "
+                f"{called}: holds values as far out as {max(-float(low), float(high)):.3g}; was "
                 "it read in the wrong byte order? Write it again with values below 1e37"
             )
         self._check_words()

@@ -130,6 +130,14 @@ def test_two_files_of_one_name_are_refused(folders):
     assert "not compared: a" in run(references, predictions).output
 
 
+def test_a_table_that_is_there_is_refused_before_anything_is_measured(folders, tmp_path):
+    (tmp_path / "out.csv").write_text("mine")
+    (folders[0] / "a.nii.gz").write_bytes(b"nothing")  # would be told first
+    with pytest.raises(InputError, match=r"out\.csv: exists already; add --overwrite"):
+        run(*folders, "--csv", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
 def test_wrong_grids_are_refused(folders):
     predictions, references = folders
     write_nifti(predictions / "a.nii.gz", make_scan(0)[1], spacing=(1.0, 1.5, 5.0))

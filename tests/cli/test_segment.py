@@ -95,6 +95,35 @@ def test_a_batch_goes_on_where_it_stopped(study):
     assert again.code == 0 and json.loads(again.out) == []
 
 
+def test_the_result_of_another_scan_of_that_name_is_not_taken_for_done(study):
+    for case, scan in (("c1", "p1"), ("c2", "p2")):
+        (study / case).mkdir()
+        shutil.copy(study / f"scans/{scan}.nii.gz", study / case / "image.nii.gz")
+    assert segment("c1/image.nii.gz").code == 0
+    before = (study / "out/image.nii.gz").read_bytes()
+    other = segment("c2/image.nii.gz", more=("--skip-existing",))
+    assert other.code == 2 and "of c1/image.nii.gz; choose another folder" in other.err
+    assert (study / "out/image.nii.gz").read_bytes() == before
+    again = segment(str(study / "c1/image.nii.gz"), more=("--skip-existing",))
+    assert again.code == 0 and "1 of 1 scans are done already" in again.err
+
+
+def test_a_result_that_is_there_says_how_to_go_on(study):
+    assert segment("scans/p1.nii.gz").code == 0
+    assert "--skip-existing to keep it" in segment("scans/p1.nii.gz").err
+    (study / "out/p1.json").unlink()
+    left = segment("scans/p1.nii.gz", more=("--skip-existing",))
+    assert left.code == 2 and "without what belongs to it; move it away" in left.err
+
+
+@pytest.mark.parametrize("option", ["-o", "--support", "--labels"])
+def test_an_empty_path_is_not_this_folder(study, option):
+    options = {"--support": "scans/p0.nii.gz", "--labels": "labels.seg.nrrd", "-o": "out"}
+    given = [word for pair in (options | {option: ""}).items() for word in pair]
+    done = oneslice("segment", "scans/p1.nii.gz", *given)
+    assert done.code == 2 and "is empty" in done.err
+
+
 def test_names_are_printed_as_they_are(study):
     (study / "scans/p1.nii.gz").rename(study / "scans/p [a].nii.gz")
     names = "kidney [/left]=1,b [bold]=2,c=3"

@@ -88,7 +88,7 @@ def test_a_label_without_a_name(study):
         (("--image-size", "4096000"), "above 4096"),
         (("--window", "5000,6000"), "shows nothing"),
         (("--min-fragment", "2"), "from 0 to 1"),
-        (("--memory", "0"), "1 MiB"),
+        (("--memory", "0"), "from 1 up"),
         (("--image-size", "100"), "32"),
         (("--support", "scans/p1.nii.gz"), "in pairs"),
         (("--metric", "lpips", "--offline"), "AlexNet"),

@@ -48,7 +48,7 @@ def test_seg_nrrd_keeps_names_and_colours(tmp_path):
     back = read_label_map(write_label_map(_labels(), tmp_path / "out.seg.nrrd"))
     assert back.structures == STRUCTURES
     assert np.array_equal(back.array, _labels().array)
-    assert back.name == "out"
+    assert back.name == str(tmp_path / "out.seg.nrrd")
 
 
 @given(

@@ -34,9 +34,11 @@ def evaluate(
     """
     from oneslice.evaluation.comparison import pair, rows_csv
     from oneslice.evaluation.metrics import check_tolerance
-    from oneslice.formats import write_text_atomically
+    from oneslice.formats import refuse_taken, write_text_atomically
 
     check_tolerance(tolerance)
+    if csv is not None:
+        refuse_taken(csv, overwrite)
     pairs = pair(predictions, references)
     rows, failed = _measure(pairs, tolerance)
     if csv is not None:

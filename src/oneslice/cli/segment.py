@@ -33,13 +33,43 @@ _WINDOW = (
 )
 
 
+def named_path(text: str) -> Path:
+    """A path, which may not be empty: that would be this folder.
+
+    Raises:
+        BadParameter: it is.
+    """
+    if not str(text).strip():
+        raise typer.BadParameter("is empty (a variable that is not set?); this folder is .")
+    return Path(text)
+
+
 def segment(
     scans: Annotated[list[str], typer.Argument(metavar="SCAN...", help=_SCANS)],
     support: Annotated[
-        list[Path], typer.Option(help="Scan with a labelled slice; repeat for several.")
+        list[Path],
+        typer.Option(
+            parser=named_path,
+            metavar="PATH",
+            help="Scan with a labelled slice; repeat for several.",
+        ),
     ],
-    labels: Annotated[list[Path], typer.Option(help=_LABELS + " Repeat in the same order.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder, or one file for one scan.")],
+    labels: Annotated[
+        list[Path],
+        typer.Option(
+            parser=named_path, metavar="PATH", help=_LABELS + " Repeat in the same order."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            parser=named_path,
+            metavar="PATH",
+            help="Folder, or one file for one scan.",
+        ),
+    ],
     names: Annotated[str | None, typer.Option(help=_NAMES)] = None,
     model: Annotated[str | None, typer.Option(help=_MODEL)] = None,
     device: Annotated[
@@ -236,6 +266,7 @@ def _without_done(jobs: Sequence[Job]) -> list[Job]:
 
 def _refuse_if_all_exist(jobs: Sequence[Job], overwrite: bool) -> None:
     """Say so at once, before the model is loaded, if there is nothing left to do."""
+    from oneslice.batch import refuse_existing
+
     if not overwrite and all(job.target.exists() for job in jobs):
-        first = jobs[0].target
-        raise InputError(f"{first}: exists already; add --overwrite to replace it")
+        refuse_existing(jobs[0], overwrite)

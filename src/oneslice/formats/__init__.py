@@ -1,6 +1,6 @@
 """Reading and writing scans and label maps; world coordinates are LPS millimetres."""
 
-from oneslice.formats.atomic import atomic_path, write_text_atomically
+from oneslice.formats.atomic import atomic_path, refuse_taken, write_text_atomically
 from oneslice.formats.discovery import find_scans
 from oneslice.formats.labels import read_label_map, write_label_map
 from oneslice.formats.reading import read_volume
@@ -17,6 +17,7 @@ __all__ = [
     "place_on_grid",
     "read_label_map",
     "read_volume",
+    "refuse_taken",
     "sidecar_path",
     "stem_of",
     "write_label_map",

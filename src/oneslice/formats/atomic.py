@@ -28,8 +28,7 @@ def atomic_path(target: Path, overwrite: bool) -> Iterator[Path]:
     try:
         if target.is_dir():
             raise InputError(f"{target}: cannot be written (there is a folder of that name)")
-        if target.exists() and not overwrite:
-            raise InputError(f"{target}: exists already; add --overwrite to replace it")
+        refuse_taken(target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(target)
@@ -39,6 +38,17 @@ def atomic_path(target: Path, overwrite: bool) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # whatever keeps it from being removed was reported above
             temporary.unlink(missing_ok=True)
+
+
+def refuse_taken(target: Path, overwrite: bool) -> None:
+    """Raise if a file is there already; to be asked before long work, too.
+
+    Raises:
+        InputError: the target exists and ``overwrite`` is false.
+
+    """
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: exists already; add --overwrite to replace it")
 
 
 def write_text_atomically(target: Path, text: str, overwrite: bool) -> None:

@@ -14,7 +14,7 @@ from oneslice.formats.nifti import write_nifti
 from oneslice.formats.reading import read_image
 from oneslice.formats.sidecar import read_sidecar
 from oneslice.formats.slicer import segments_to_structures, structures_to_segments
-from oneslice.formats.suffixes import output_format, stem_of
+from oneslice.formats.suffixes import output_format
 from oneslice.volume import LabelMap, Volume
 
 
@@ -46,12 +46,12 @@ def read_label_map(
     with reading(path):
         segmentation = find_segmentation(path, series) if path.exists() else None
     if segmentation is not None:
-        return LabelMap(*read_segmentation(segmentation, scan), stem_of(path))
+        return LabelMap(*read_segmentation(segmentation, scan), str(path))
     image = read_image(path, series=series, frame=frame, palette=True)
     if scan is not None and not image.located:
         image = spread_by_name(image, path, scan)
     structures = segments_to_structures(image.header) or read_sidecar(path)
-    return LabelMap(image.array, image.geometry, structures, stem_of(path))
+    return LabelMap(image.array, image.geometry, structures, str(path))
 
 
 def write_label_map(labels: LabelMap, path: str | Path, *, overwrite: bool = False) -> Path:
