@@ -189,7 +189,7 @@ def refuse_unwritable(jobs: Sequence[Job]) -> None:
 
 def is_done(job: Job) -> bool:
     """Whether the scan's result and its record are there already."""
-    return job.target.is_file() and _names(_recorded_scan(job), job.scan)
+    return job.target.is_file() and _is_path_of(_recorded_scan(job), job.scan)
 
 
 def _recorded_scan(job: Job) -> str:
@@ -200,7 +200,7 @@ def _recorded_scan(job: Job) -> str:
         return ""
 
 
-def _names(recorded: str, scan: Path) -> bool:
+def _is_path_of(recorded: str, scan: Path) -> bool:
     """Whether a path, which may have been given in another folder, is the scan's."""
     parts = [part for part in Path(recorded).parts if part != ".."]
     return bool(parts) and scan.absolute().parts[-len(parts) :] == tuple(parts)
@@ -214,7 +214,7 @@ def refuse_existing(job: Job, overwrite: bool) -> None:
     recorded = _recorded_scan(job)
     if is_done(job):
         advice = "; add --overwrite to replace it, or --skip-existing to keep it"
-    elif recorded and not _names(recorded, job.scan):
+    elif recorded and not _is_path_of(recorded, job.scan):
         advice = f" and is of {recorded}; choose another folder or name with -o"
     else:
         advice = " without what belongs to it; move it away, or add --overwrite to replace it"

@@ -268,3 +268,21 @@ def test_overlapping_segments_in_dicom_are_refused(tmp_path):
     _write_seg(tmp_path / "a.dcm", both, structures, source)
     with pytest.raises(InputError, match=r"one label map .*overlap.* non-overlapping"):
         read_label_map(tmp_path / "a.dcm")
+
+
+def test_dicom_seg_that_says_where_it_lies_with_each_frame(tmp_path):
+    """Nothing that all frames share tells how they lie; the scan is of no use then."""
+    array = np.zeros(GRID.shape, np.uint8)
+    array[1:3, 2:5, 1:3] = 1
+    source = series_datasets(ramp(GRID.shape), GRID)
+    _write_seg(tmp_path / "a.dcm", array.T, (Structure(1, "a", (1, 2, 3)),), source)
+    seg = pydicom.dcmread(tmp_path / "a.dcm")
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        frame.PixelMeasuresSequence = shared.PixelMeasuresSequence
+        frame.PlaneOrientationSequence = shared.PlaneOrientationSequence
+    del shared.PixelMeasuresSequence, shared.PlaneOrientationSequence
+    seg.save_as(tmp_path / "a.dcm")
+    scan = Volume(ramp(GRID.shape), GRID)
+    placed = place_on_grid(read_label_map(tmp_path / "a.dcm", scan=scan), GRID)
+    assert np.array_equal(placed.array, array)

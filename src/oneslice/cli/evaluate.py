@@ -28,9 +28,9 @@ def evaluate(
     """Compare label maps: Dice, HD95, ASSD, NSD and volumes, per structure and case.
 
     Folders are matched by file names without suffix. Both label maps of a pair must lie on one
-    grid. A structure absent from both is not scored; one that is missed, or found where there is
-    none, has Dice and NSD 0 and no distances. Exit code 1 if a pair of several failed (the others
-    are measured), 2 for an error.
+    grid, of which one of them may hold a part. A structure absent from both is not scored; one
+    that is missed, or found where there is none, has Dice and NSD 0 and no distances. Exit code 1
+    if a pair of several failed (the others are measured), 2 for an error.
     """
     from oneslice.evaluation.comparison import pair, rows_csv
     from oneslice.evaluation.metrics import check_tolerance

@@ -114,8 +114,12 @@ def read_headers(files: Iterable[Path]) -> list[Header]:
             warnings.simplefilter("ignore")
             if not file.stat().st_size:
                 raise InputError(f"{file}: the file is empty")
-            # forced: some have no mark
-            header = pydicom.dcmread(file, True, force=True, specific_tags=_TAGS)
+            header = pydicom.dcmread(
+                file,
+                stop_before_pixels=True,
+                force=True,  # some have no mark
+                specific_tags=_TAGS,
+            )
             list(header)  # values are parsed when they are asked for, and errors come then
             if header.file_meta.get("MediaStorageSOPClassUID") != _DIRECTORY:
                 _refuse_cut(header)

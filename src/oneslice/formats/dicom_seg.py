@@ -78,6 +78,8 @@ def read_segmentation(
 def _tell_spacing(dataset: Any, scan: Volume) -> None:
     """Say how far the scan's slices are apart; frames of some slices alone do not show it."""
     shared = dataset.SharedFunctionalGroupsSequence[0]
+    if not ("PixelMeasuresSequence" in shared and "PlaneOrientationSequence" in shared):
+        return
     measures = shared.PixelMeasuresSequence[0]
     orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
     normal = np.cross(*np.array(orientation, float).reshape(2, 3))
