@@ -189,7 +189,7 @@ def refuse_unwritable(jobs: Sequence[Job]) -> None:
 
 def is_done(job: Job) -> bool:
     """Whether the scan's result and its record are there already."""
-    return job.target.is_file() and _is_path_of(_recorded_scan(job), job.scan)
+    return _is_path_of(_recorded_scan(job), job.scan) and job.target.is_file()
 
 
 def _recorded_scan(job: Job) -> str:
@@ -201,9 +201,10 @@ def _recorded_scan(job: Job) -> str:
 
 
 def _is_path_of(recorded: str, scan: Path) -> bool:
-    """Whether a path, which may have been given in another folder, is the scan's."""
-    parts = [part for part in Path(recorded).parts if part != ".."]
-    return bool(parts) and scan.absolute().parts[-len(parts) :] == tuple(parts)
+    """Whether it is the scan's, or was before the folder that its own folder lies in was moved."""
+    before, now = Path(recorded), scan.resolve()
+    moved = bool(recorded) and not before.exists() and before.parts[-2:] == now.parts[-2:]
+    return before == now or moved
 
 
 def refuse_existing(job: Job, overwrite: bool) -> None:

@@ -102,10 +102,15 @@ def test_the_result_of_another_scan_of_that_name_is_not_taken_for_done(study):
     assert segment("c1/image.nii.gz").code == 0
     before = (study / "out/image.nii.gz").read_bytes()
     other = segment("c2/image.nii.gz", more=("--skip-existing",))
-    assert other.code == 2 and "of c1/image.nii.gz; choose another folder" in other.err
+    assert other.code == 2 and "c1/image.nii.gz; choose another folder" in other.err
     assert (study / "out/image.nii.gz").read_bytes() == before
-    again = segment(str(study / "c1/image.nii.gz"), more=("--skip-existing",))
-    assert again.code == 0 and "1 of 1 scans are done already" in again.err
+    (study / "linked").symlink_to(study / "c1")
+    (study / "elsewhere").mkdir()
+    for same in (study / "c1/image.nii.gz", "linked/image.nii.gz", "elsewhere/c1/image.nii.gz"):
+        if str(same).startswith("elsewhere"):
+            (study / "c1").rename(study / "elsewhere/c1")
+        again = segment(str(same), more=("--skip-existing",))
+        assert again.code == 0 and "1 of 1 scans are done already" in again.err
 
 
 def test_a_result_that_is_there_says_how_to_go_on(study):
