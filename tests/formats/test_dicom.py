@@ -301,3 +301,12 @@ def test_folders_and_archives_without_images(tmp_path):
     (tmp_path / "bad.zip").write_text("hello")
     with pytest.raises(InputError, match="not a whole zip archive"):
         read_volume(tmp_path / "bad.zip")
+
+
+def test_this_folder_and_the_one_above_have_their_own_names(tmp_path, monkeypatch):
+    write_series(tmp_path / "patient.v1", ARRAY, GRID)
+    (tmp_path / "patient.v1" / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "patient.v1")
+    assert read_volume(".").name == "patient.v1"
+    monkeypatch.chdir(tmp_path / "patient.v1" / "below")
+    assert read_volume("..").name == "patient.v1"

@@ -34,9 +34,10 @@ def suffix_of(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """The name without its known suffix; a folder's name whole."""
-    suffix = "" if path.is_dir() else suffix_of(path)
-    return path.name[: len(path.name) - len(suffix)]
+    """The name without its known suffix; a folder's name whole, its own where it is ``.``."""
+    if path.is_dir():
+        return path.resolve().name if path.name in ("", "..") else path.name
+    return path.name[: len(path.name) - len(suffix_of(path))]
 
 
 def native_format(path: str | Path) -> Format:
