@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from oneslice import Segmenter, Settings
+from oneslice import Settings
 from oneslice.body import Body, body_region
 from oneslice.closeup import CloseUp
 from oneslice.frames import Window
 from oneslice.segmenter import query_view
-from tests.cohort import SHORT, in_a_wide_field, mean_dice, patient
+from tests.cohort import SHORT, in_a_wide_field, patient
+from tests.segmenters import assert_a_part_shows_more
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +64,5 @@ def test_labels_that_fill_the_body_are_not_looked_at_from_farther_away(labelled)
     assert CloseUp.of([labelled.support], Settings()) is None
 
 
-def test_a_wide_field_costs_nothing(labelled, other):
-    results = {}
-    for closeup in (False, True):
-        segmenter = Segmenter("mini", "cpu", Settings(closeup=closeup, effort="fast"))
-        results[closeup] = segmenter.segment(other.image, labelled.support)
-    truth = other.labels.array
-    assert "region" in results[True].record and "region" not in results[False].record
-    assert results[True].geometry.difference(other.image.geometry) is None
-    assert mean_dice(results[True].array, truth) > mean_dice(results[False].array, truth) + 0.02
+def test_a_body_seen_alone_shows_more_detail_and_lies_in_its_place(labelled, other):
+    assert_a_part_shows_more(labelled, other)

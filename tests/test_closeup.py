@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from oneslice import Segmenter, Settings
+from oneslice import Settings
 from oneslice.closeup import CloseUp
 from oneslice.segmenter import query_view
-from tests.cohort import SHORT, in_a_wide_field, mean_dice, patient
+from tests.cohort import SHORT, in_a_wide_field, patient
+from tests.segmenters import assert_a_part_shows_more
 
 AROUND = 60.0  # intensity of what surrounds the patients, below that of their bodies
 
@@ -38,11 +39,4 @@ def test_the_part_of_another_scan_shows_all_that_is_labelled_in_the_supports(lab
 
 
 def test_a_close_up_shows_more_detail_and_lies_in_its_place(labelled, other):
-    results = {}
-    for closeup in (False, True):
-        segmenter = Segmenter("mini", "cpu", Settings(closeup=closeup, effort="fast"))
-        results[closeup] = segmenter.segment(other.image, labelled.support)
-    truth = other.labels.array
-    assert "region" in results[True].record and "region" not in results[False].record
-    assert results[True].geometry.difference(other.image.geometry) is None
-    assert mean_dice(results[True].array, truth) > mean_dice(results[False].array, truth) + 0.02
+    assert_a_part_shows_more(labelled, other)

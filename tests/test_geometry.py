@@ -223,3 +223,9 @@ class TestMatchingAxis:
         diagonal = np.array([[1, 1, 0], [0, 0, 1], [1, -1, 0]]) / np.sqrt(2)
         assert matching_axis(geometry, 0, diagonal) == 0
         assert matching_axis(geometry, 1, diagonal) == 1
+
+
+@pytest.mark.parametrize("spacing", [(1, 1, -1), (1, 0, 1), (1, 1), (1, 1, float("nan"))])
+def test_spacing_is_three_positive_lengths(spacing):
+    with pytest.raises(InputError, match="three positive lengths"):
+        Geometry.from_parts((3, 3, 3), spacing)

@@ -72,7 +72,7 @@ class Geometry:
         Raises:
             InputError: as the class, or the spacing is not three positive lengths.
         """
-        if np.shape(spacing) != (3,) or not min(spacing) > 0:
+        if np.shape(spacing) != (3,) or not np.min(spacing) > 0:
             raise InputError(f"spacing is three positive lengths in mm, not {spacing}")
         affine = np.eye(4)
         affine[:3, :3] = (np.eye(3) if direction is None else np.asarray(direction)) * spacing

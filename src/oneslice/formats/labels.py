@@ -34,8 +34,8 @@ def read_label_map(
         path: a file or folder.
         series: the SeriesInstanceUID to take from a DICOM folder that holds several.
         frame: which 3D label map to take from a 4D file, from 0; other files have no choice.
-        scan: what is labelled; pictures of some slices of it are placed by their names, and frames
-            of a DICOM SEG by their positions.
+        scan: what is labelled; pictures of some slices of it are placed by their names, and it
+            tells how far slices are apart where a DICOM SEG does not.
 
     Raises:
         InputError: as ``read_volume``; values that are no labels; overlapping segments; some of
