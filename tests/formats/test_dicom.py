@@ -68,6 +68,21 @@ def test_zip_nested_folder_and_one_file_of_a_series(tmp_path):
     assert read_volume(tmp_path / "case.zip").name == "case"
 
 
+def test_what_is_wrong_in_a_zip_is_told_of_the_zip(tmp_path):
+    paths = write_series(tmp_path / "series", ARRAY, GRID)
+    with zipfile.ZipFile(tmp_path / "case.zip", "w") as archive:
+        for path in paths:
+            archive.writestr(path.name, path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=rf"^{tmp_path / 'case.zip'}/\S+\.dcm: pixels"):
+        read_volume(tmp_path / "case.zip")
+
+
+def test_hidden_folders_are_passed_over(tmp_path):
+    write_series(tmp_path / "series", ARRAY, GRID)
+    write_series(tmp_path / ".trash", ARRAY + 1, GRID)
+    assert np.array_equal(read_volume(tmp_path).array, ARRAY)
+
+
 def test_several_series_are_listed_and_chosen(tmp_path):
     write_series(tmp_path, ARRAY, GRID, series="1.2.3", description="arterial")
     other = write_series(tmp_path, ARRAY + 1, GRID, series="1.2.4", description="venous")
@@ -203,20 +218,33 @@ def test_rounded_positions_are_accepted(tmp_path):
     assert same_grid(read_volume(tmp_path).geometry, GRID, tolerance=0.1)
 
 
-def test_mixed_slices_are_refused(tmp_path):
-    turned = Geometry.from_parts(
-        GRID.shape, GRID.spacing, direction=np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
-    )
-    small = Geometry.from_parts((3, 4, 2), GRID.spacing, (-10, 20, 100))
-    for other, message in ((turned, "another angle"), (small, "different sizes")):
-        folder = tmp_path / message
-        write_series(folder, ARRAY, GRID, series="1.5")
-        write_series(folder, ramp(other.shape), other, series="1.5", seed=1)
-        for number, path in enumerate(folder.iterdir()):
-            path.rename(folder / f"{number}.dcm")
-        write_series(folder, ARRAY, GRID, series="1.5")
-        with pytest.raises(InputError, match=f"{message}|lie where another"):
-            read_volume(folder)
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            Geometry.from_parts((5, 4, 2), direction=np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]])),
+            "2 of 8 slices lie at another angle than the others",
+        ),
+        (Geometry.from_parts((3, 4, 2), GRID.spacing), r"different sizes \(3 x 4, 5 x 4\)"),
+    ],
+)
+def test_mixed_slices_are_refused_and_the_odd_ones_named(tmp_path, other, message):
+    odd = write_series(tmp_path / "odd", ramp(other.shape), other, series="1.5")
+    for number, path in enumerate(odd):
+        path.rename(tmp_path / f"odd{number}.dcm")
+    write_series(tmp_path, ARRAY, GRID, series="1.5")
+    with pytest.raises(InputError, match=rf"{message}.* without odd[01]\.dcm, odd[01]\.dcm$"):
+        read_volume(tmp_path)
+
+
+def test_slices_at_one_place_are_named(tmp_path):
+    path = write_series(tmp_path, ARRAY, GRID)[3]
+    copy = path.with_name("copy.dcm")
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match=r"1 slices lie where another") as error:
+        read_volume(tmp_path)
+    assert copy.name in str(error.value)
+    assert path.name in str(error.value)
 
 
 def test_a_slice_without_position(tmp_path):
@@ -225,6 +253,22 @@ def test_a_slice_without_position(tmp_path):
     del dataset.ImagePositionPatient
     dataset.save_as(tmp_path / "photo.dcm", enforce_file_format=True)
     with pytest.raises(InputError, match=r"photo\.dcm does not say where its slice lies"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("modality", "keyword", "value", "message"),
+    [
+        ("CT", "PhotometricInterpretation", "MONOCHROME1", r"stored inverted \(MONOCHROME1\)"),
+        ("MR", "ImageType", ["ORIGINAL", "PRIMARY", "M", "MOSAIC"], "is a mosaic.*dcm2niix"),
+    ],
+)
+def test_pixels_of_another_meaning_are_refused(tmp_path, modality, keyword, value, message):
+    for path in write_series(tmp_path, ARRAY, GRID, modality=modality):
+        dataset = pydicom.dcmread(path)
+        setattr(dataset, keyword, value)
+        dataset.save_as(path)
+    with pytest.raises(InputError, match=message):
         read_volume(tmp_path)
 
 
@@ -293,6 +337,13 @@ def test_multi_frame(tmp_path):
     assert same_grid(volume.geometry, GRID)
     assert np.array_equal(volume.array, ARRAY - 1000)
     assert volume.modality is Modality.CT
+    mapping = pydicom.Dataset()
+    mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept = 2.0, 5.0
+    mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped = -32768, 32767
+    mapping.LUTLabel = "other"
+    enhanced.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence = [mapping]
+    enhanced.save_as(tmp_path / "mapped.dcm")
+    assert np.array_equal(read_volume(tmp_path / "mapped.dcm").array, ARRAY - 1000)
 
 
 def test_folders_and_archives_without_images(tmp_path):

@@ -66,6 +66,7 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
 def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image:
     headers = pick_series([h for h in read_headers(files) if is_scan(h)], series, path)
     refuse_colours(path, max(int(h.get("SamplesPerPixel", 1)) for h in headers))
+    _refuse_other_meanings(headers, path)
     multi_frame = [h for h in headers if is_multi_frame(h)]
     if not multi_frame:
         array, geometry = _read_slices(headers, path)
@@ -74,6 +75,23 @@ def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image
     else:
         raise InputError(f"{path}: {len(headers)} multi-frame objects in one series; give one file")
     return Image(array, geometry, _MODALITIES.get(headers[0].get("Modality", "")), slice_axis=2)
+
+
+def _refuse_other_meanings(headers: Sequence[Header], path: Path) -> None:
+    """Raise where pixels would be decoded, but not into slices, or not into Hounsfield units."""
+    for header in headers:
+        name = Path(str(header.filename)).name
+        if "MOSAIC" in str(header.get("ImageType", "")):
+            raise InputError(
+                f"{path}: {name} is a mosaic, a volume as tiles of one picture; convert it to "
+                "NIfTI with dcm2niix and give that"
+            )
+        kind = header.get("Modality"), header.get("PhotometricInterpretation")
+        if kind == ("CT", "MONOCHROME1"):
+            raise InputError(
+                f"{path}: {name} is a CT stored inverted (MONOCHROME1), whose Hounsfield units "
+                "would be misread; convert the scan to NIfTI and give that"
+            )
 
 
 def _read_slices(headers: Sequence[Header], path: Path) -> tuple[Array, Geometry]:
@@ -101,6 +119,7 @@ def _plane(header: Header, path: Path) -> Plane:
             spacing=(columns_apart, rows_apart),
             size=(int(header.Columns), int(header.Rows)),
             thickness=abs(float(thickness)),
+            name=Path(str(header.filename)).name,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
@@ -128,7 +147,8 @@ def _read_multi_frame(header: Header, path: Path) -> tuple[Array, Geometry]:
 
     file = Path(str(header.filename))
     try:
-        volume = highdicom.imread(file).get_volume(dtype=np.float32)
+        image = highdicom.imread(file)
+        volume = image.get_volume(dtype=np.float32, apply_real_world_transform=False)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(

@@ -23,8 +23,10 @@ _TAGS = [
     "Columns",
     "ImageOrientationPatient",
     "ImagePositionPatient",
+    "ImageType",
     "Modality",
     "NumberOfFrames",
+    "PhotometricInterpretation",
     "PixelSpacing",
     "Rows",
     "SOPClassUID",
@@ -71,8 +73,11 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    folders = (Path(below) for below, _, _ in os.walk(folder, onerror=_refuse))
-    return [file for below in folders for file in _files(below)]
+    files = []
+    for below, folders, _ in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if name[0] != "."]  # only these are gone through
+        files += _files(Path(below))
+    return files
 
 
 def _refuse(error: OSError) -> None:
@@ -82,10 +87,10 @@ def _refuse(error: OSError) -> None:
 
 @contextmanager
 def opened_zip(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder with the archive's content.
+    """Yield a temporary folder with the archive's content; errors name the archive instead.
 
     Raises:
-        InputError: not a zip archive, damaged, or encrypted.
+        InputError: not a zip archive, damaged, or encrypted; or what is raised on its content.
 
     """
     with tempfile.TemporaryDirectory(prefix="oneslice-") as folder:
@@ -96,7 +101,10 @@ def opened_zip(path: Path) -> Iterator[Path]:
             raise InputError(f"{path}: is not a whole zip archive; copy it again") from error
         except RuntimeError as error:
             raise InputError(f"{path}: is encrypted; unpack it and give the folder") from error
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except InputError as error:
+            raise InputError(str(error).replace(folder, str(path))) from error
 
 
 def read_headers(files: Iterable[Path]) -> list[Header]:

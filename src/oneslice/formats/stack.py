@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class Plane:
         spacing: mm between columns, and between rows.
         size: number of columns, and of rows.
         thickness: mm to the next slice as the file states it, used only if there is no other.
+        name: what to call it in messages.
 
     """
 
@@ -36,6 +38,7 @@ class Plane:
     spacing: tuple[float, float]
     size: tuple[int, int]
     thickness: float = 1.0
+    name: str = ""
 
     @property
     def normal(self) -> Array:
@@ -55,10 +58,11 @@ def stack_planes(planes: Sequence[Plane], name: str) -> tuple[list[int], Geometr
     _check_alike(planes, name)
     first = planes[0]
     heights = np.array([plane.position @ first.normal for plane in planes])
-    order = [int(n) for n in np.argsort(heights)]
+    order = [int(n) for n in np.argsort(heights, kind="stable")]
     heights = heights[order]
     step = first.thickness
     if len(planes) > 1:
+        _check_positions(heights, [planes[n] for n in order], name)
         _check_spacing(heights, name)
         step = float(heights[-1] - heights[0]) / (len(planes) - 1)
     positions = np.array([planes[n].position for n in order])
@@ -70,19 +74,30 @@ def stack_planes(planes: Sequence[Plane], name: str) -> tuple[list[int], Geometr
 
 
 def _check_alike(planes: Sequence[Plane], name: str) -> None:
-    sizes = sorted({plane.size for plane in planes})
+    """Refuse slices of several scans; those are named that are unlike most."""
+    sizes = Counter(plane.size for plane in planes)
     if len(sizes) > 1:
-        text = ", ".join(f"{columns} x {rows}" for columns, rows in sizes)
-        raise InputError(f"{name}: slices of different sizes ({text}); keep those of one scan")
-    first = planes[0]
-    turned = [p for p in planes if _turn(first, p) > _SAME_ORIENTATION]
-    if turned:
+        text = ", ".join(f"{columns} x {rows}" for columns, rows in sorted(sizes))
+        odd = [p for p in planes if p.size != sizes.most_common(1)[0][0]]
         raise InputError(
-            f"{name}: {len(turned)} of {len(planes)} slices lie at another angle than the first "
-            "(a localiser?); keep those of one scan"
+            f"{name}: slices of different sizes ({text}); keep those of one scan, perhaps without "
+            f"{_names(odd)}"
+        )
+    first = planes[0]
+    turned = [_turn(first, p) > _SAME_ORIENTATION for p in planes]
+    if any(turned):
+        rare = sum(turned) <= len(planes) / 2
+        odd = [p for p, is_turned in zip(planes, turned, strict=True) if is_turned == rare]
+        raise InputError(
+            f"{name}: {len(odd)} of {len(planes)} slices lie at another angle than the others "
+            f"(a localiser?); keep those of one scan, perhaps without {_names(odd)}"
         )
     if any(not np.allclose(first.spacing, p.spacing, rtol=1e-3) for p in planes):
         raise InputError(f"{name}: slices of different pixel spacing; keep those of one scan")
+
+
+def _names(planes: Sequence[Plane]) -> str:
+    return ", ".join(plane.name for plane in planes[:3]) + (", ..." if len(planes) > 3 else "")
 
 
 def _turn(one: Plane, other: Plane) -> float:
@@ -92,17 +107,23 @@ def _turn(one: Plane, other: Plane) -> float:
     return float(np.abs(difference).max())
 
 
-def _check_spacing(heights: Array, name: str) -> None:
-    """Refuse duplicates, gaps and uneven steps; ``heights`` are sorted, in mm."""
-    steps = np.diff(heights)
-    if twice := [float(h) for h in heights[1:][steps < _SAME_POSITION]]:
+def _check_positions(heights: Array, planes: Sequence[Plane], name: str) -> None:
+    """Refuse slices of which two lie at one height; both arguments are sorted by it."""
+    twice = np.flatnonzero(np.diff(heights) < _SAME_POSITION)
+    if len(twice):
+        first = int(twice[0])
         raise InputError(
             f"{name}: {len(twice)} slices lie where another one does, the first at "
-            f"{twice[0]:.2f} mm along the stack (several phases, echoes or a repeat in one "
-            "series?); keep one slice per position"
+            f"{heights[first]:.2f} mm along the stack ({_names(planes[first : first + 2])}; several "
+            "phases, echoes or a repeat in one series?); keep one slice per position"
         )
-    even = np.linspace(heights[0], heights[-1], len(heights))
+
+
+def _check_spacing(heights: Array, name: str) -> None:
+    """Refuse gaps and uneven steps; ``heights`` are sorted, in mm."""
+    steps = np.diff(heights)
     typical = float(np.median(steps))
+    even = np.linspace(heights[0], heights[-1], len(heights))
     if np.abs(heights - even).max() <= _EVEN * typical:
         return
     gaps = [n for n in range(len(steps)) if steps[n] > 1.5 * typical]
