@@ -1,7 +1,12 @@
 """``oneslice`` itself: its version, what the bare command says, and how it stops."""
 
+import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from oneslice import __version__
 from tests.cli.command import oneslice
@@ -35,3 +40,20 @@ def test_a_program_that_is_told_to_stop_leaves_nothing(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True)
     assert done.returncode == 143 and not any(tmp_path.iterdir())
+
+
+def test_a_name_that_no_file_can_have():
+    done = oneslice("evaluate", "x" * 300, "references")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"oneslice: {'x' * 300}: {os.strerror(errno.ENAMETOOLONG)}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk():
+    code = "import sys; from oneslice.cli import main; sys.argv = ['oneslice', 'doctor']; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"oneslice: {os.strerror(errno.ENOSPC)}"

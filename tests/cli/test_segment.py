@@ -49,6 +49,13 @@ def test_mini_is_announced_with_the_way_to_a_stronger_one(study):
     assert "models download" not in chosen.err
 
 
+def test_copies_that_nothing_takes_are_announced(study):
+    without = segment("scans/p1.nii.gz", more=("--search", "register", "--augmentations", "4"))
+    assert without.code == 0 and "nothing without --search pool" in without.err
+    done = segment("scans/p1.nii.gz", out="other", more=("--augmentations", "4"))
+    assert done.code == 0 and "nothing without" not in done.err
+
+
 def test_the_record_keeps_the_options(study):
     more = ("--strategy", "sequence", "--metric", "ncc", "--seed", "5", "--augmentations", "1x")
     more += ("--window", "-20,400", "--image-size", "96", "--min-fragment", "0.2", "--memory", "64")

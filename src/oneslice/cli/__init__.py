@@ -47,7 +47,7 @@ app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
-    """Run the command line; a known error is one line on stderr and exit code 2."""
+    """Run the command line; an error of its user or system is one line on stderr, exit code 2."""
     # Before torch is imported: threads that wait sleep, for on a busy machine spinning ones keep
     # the one they wait for from running (docs/performance.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -59,4 +59,8 @@ def main() -> None:
         app()
     except OneSliceError as error:
         typer.echo(f"oneslice: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:  # a name too long, a full disk, a folder that vanished
+        named = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"oneslice: {named}{error.strerror or error}", err=True)
         sys.exit(2)

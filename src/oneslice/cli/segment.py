@@ -15,6 +15,7 @@ from oneslice.errors import InputError
 
 if TYPE_CHECKING:
     from oneslice.batch import CaseReport, Job, Reading
+    from oneslice.pool import Augmentations
     from oneslice.support import Support
 
 _SCANS = "Scans: files, folders, globs, DICOM series folders or zips of them."
@@ -99,7 +100,9 @@ def segment(
     metric: Annotated[
         Metric, typer.Option(help="How supports are matched; lpips is the paper's.")
     ] = Metric.ENCODER,
-    augmentations: Annotated[str, typer.Option(help=_AUGMENTATIONS)] = "16",
+    augmentations: Annotated[
+        str | None, typer.Option(help=_AUGMENTATIONS, show_default="16")
+    ] = None,
     window: Annotated[str | None, typer.Option(help=_WINDOW)] = None,
     modality: Annotated[Modality | None, typer.Option(help="If the files do not say.")] = None,
     axis: Annotated[
@@ -172,7 +175,6 @@ def segment(
     from oneslice.batch import Reading, plan_jobs, refuse_unwritable
     from oneslice.formats import find_scans
     from oneslice.frames import Window
-    from oneslice.pool import Augmentations
     from oneslice.segmenter import Segmenter
     from oneslice.settings import Settings
 
@@ -181,7 +183,7 @@ def segment(
         effort=effort,
         strategy=strategy,
         metric=metric,
-        augmentations=Augmentations.parse(augmentations),
+        augmentations=_augmentations(augmentations, search),
         window=None if window is None else Window.parse(window),
         modality=modality,
         trim=trim,
@@ -212,6 +214,16 @@ def segment(
     finally:  # what was done is told even if the rest is given up
         print_reports(reports, out, as_json)
     exit_with(reports)
+
+
+def _augmentations(text: str | None, search: Search) -> Augmentations:
+    from oneslice.pool import Augmentations
+
+    if text is None:
+        return Augmentations()
+    if search is not Search.POOL:
+        typer.echo("--augmentations changes nothing without --search pool", err=True)
+    return Augmentations.parse(text)
 
 
 def parse_names(text: str | None) -> dict[str, int] | None:

@@ -112,10 +112,11 @@ def _check_positions(heights: Array, planes: Sequence[Plane], name: str) -> None
     twice = np.flatnonzero(np.diff(heights) < _SAME_POSITION)
     if len(twice):
         first = int(twice[0])
+        both = _names(planes[first : first + 2])
         raise InputError(
             f"{name}: {len(twice)} slices lie where another one does, the first at "
-            f"{heights[first]:.2f} mm along the stack ({_names(planes[first : first + 2])}; several "
-            "phases, echoes or a repeat in one series?); keep one slice per position"
+            f"{heights[first]:.2f} mm along the stack ({both}; several phases, echoes or a repeat "
+            "in one series?); keep one slice per position"
         )
 
 
