@@ -85,7 +85,7 @@ def test_a_label_without_a_name(study):
         (("--names", "=1,b=2"), "liver=1,spleen=4"),
         (("--names", "a=1;b=2,c=3"), "liver=1,spleen=4"),
         (("--seed", "99999999999999999999"), "from 0 to 4294967295"),
-        (("--image-size", "4096000"), "above 4096"),
+        (("--image-size", "4096000"), "from 32 to 4096"),
         (("--window", "5000,6000"), "shows nothing"),
         (("--min-fragment", "2"), "from 0 to 1"),
         (("--memory", "0"), "from 1 up"),

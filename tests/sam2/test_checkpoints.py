@@ -128,10 +128,24 @@ def test_feature_sizes_follow_the_strides_of_the_checkpoint():
     assert settings.memory_attention_rope_feat_sizes == [16, 16]
 
 
-@pytest.mark.parametrize("size", [0, -64, 100, 500])
-def test_an_image_size_that_is_no_multiple_of_32_is_refused(size):
-    with pytest.raises(InputError, match="multiple of 32: use"):
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (100, "multiple of 32: use 96"),
+        (500, "multiple of 32: use 512"),
+        (0, "from 32 to 4096, not 0"),
+        (8192, "from 32 to 4096, not 8192"),
+        (256.0, "from 32 to 4096, not 256.0"),
+    ],
+)
+def test_an_image_size_that_cannot_be_is_refused(size, message):
+    with pytest.raises(InputError, match=message):
         load_model("mini", image_size=size)
+
+
+def test_an_image_size_may_be_numpys():
+    model, _ = load_model("mini", image_size=np.int64(128))
+    assert model.image_size == 128
 
 
 def without_config(folder):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from oneslice.checks import whole
 from oneslice.errors import InputError
 
-STEP, LARGEST = 32, 4096
+_STEP, _LARGEST = 32, 4096
 
 
 def native_image_size(config: Any) -> int:
@@ -25,14 +26,11 @@ def set_image_size(config: Any, image_size: int) -> None:
     Raises:
         InputError: the size is not a multiple of 32 from 32 to 4096.
     """
-    if not isinstance(image_size, int):
-        raise InputError(f"the image size is a whole number of pixels, not {image_size!r}")
-    if image_size > LARGEST:
-        raise InputError(f"the image size {image_size} is above {LARGEST}: choose a smaller one")
-    if image_size < STEP or image_size % STEP:
-        nearest = max(STEP, round(image_size / STEP) * STEP)
+    image_size = whole(image_size, "the image size", _STEP, _LARGEST)
+    if image_size % _STEP:
+        nearest = round(image_size / _STEP) * _STEP
         raise InputError(
-            f"the image size {image_size} is not a multiple of {STEP}: use {nearest}, for instance"
+            f"the image size {image_size} is not a multiple of {_STEP}: use {nearest}, for instance"
         )
     native = native_image_size(config)
     vision = config.vision_config
