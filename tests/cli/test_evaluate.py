@@ -106,6 +106,18 @@ def test_names_that_agree_or_are_not_given_are_compared(tmp_path, names):
     assert [row["dice"] for row in found if row["value"] < 3] == [1, 1]
 
 
+def test_means_are_over_cases_that_name_a_structure_alike_or_not_at_all(tmp_path):
+    names = {"a": {1: "Liver"}, "b": {1: "liver"}, "c": {}, "d": {2: "left"}, "e": {2: "right"}}
+    for case, given in names.items():
+        for folder in ("pred", "ref"):
+            write_named(tmp_path / folder / f"{case}.seg.nrrd", (1, 2), given)
+    means = run(tmp_path / "pred", tmp_path / "ref").output.partition("Means over cases")[2]
+    lines = [line.split() for line in means.splitlines() if line.strip()]
+    counted = {" ".join(line[:-8]): int(line[-8]) for line in lines if line[-1] == "0"}
+    # plain.nii.gz, of which the others are made, is one more case
+    assert counted == {"Liver": 6, "left": 1, "right": 1, "label 2": 4}
+
+
 def test_a_prediction_without_reference_is_said(folders):
     predictions, references = folders
     (references / "a.nii.gz").unlink()

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
@@ -11,7 +12,7 @@ from oneslice.evaluation.datasets import Benchmark, open_benchmark, open_folder
 from oneslice.formats import read_label_map, write_label_map
 from oneslice.geometry import Geometry
 from oneslice.volume import Structure
-from tests.evaluation.cohort import make_scan, write_nifti, write_pairs
+from tests.evaluation.cohort import SPACING, make_scan, write_nifti, write_pairs
 from tests.formats.dicom_series import series_datasets
 
 CHAOS_FOLD_1 = [1, 2, 3, 5, 8]
@@ -73,7 +74,7 @@ def test_names_what_it_looked_for(tmp_path):
     (tmp_path / "something").mkdir()
     with pytest.raises(InputError, match=r"looked for .*image\.nii\.gz.*T2SPIR/DICOM_anon"):
         open_benchmark(Benchmark.CHAOS_MRI, tmp_path)
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="is no folder"):
         open_benchmark(Benchmark.CMR, tmp_path / "nowhere")
 
 
@@ -189,7 +190,9 @@ def test_chaos_as_published(tmp_path, upwards):
     labels[labels == 2] = 4
     direction = np.diag([1.0, 1.0, 1.0 if upwards else -1.0])
     geometry = Geometry.from_parts(image.shape, (2.0, 2.0, 7.7), (-30, -40, 50), direction)
-    write_chaos(tmp_path, 13, image, labels, geometry, first=7)
+    series = write_chaos(tmp_path, 13, image, labels, geometry, first=7)
+    for left in ("DICOM_anon/._IMG-0002-00007.dcm", "Ground/._IMG-0002-00007.png", "Ground/a.png"):
+        (series / left).write_bytes(b"left by another system")
     found = load(open_benchmark(Benchmark.CHAOS_MRI, tmp_path), 13)
     grid = found.stack.volume.geometry
     assert grid.direction == pytest.approx(np.diag([1.0, -1.0, 1.0]))
@@ -240,8 +243,68 @@ def test_other_folder_layouts(tmp_path, image_name, label_name):
         write_nifti(tmp_path / label_name.format(name), labels)
     assert open_folder(tmp_path).identities == ("a", "b")
     (tmp_path / label_name.format("a")).unlink()
-    with pytest.raises(InputError, match="label map a"):
+    with pytest.raises(InputError, match=r"its label map a\S* is missing"):
         open_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("image_name", "label_name"),
+    [
+        ("{}/image.nii.gz", "{}/label.nii.gz"),
+        ("images/{}.nii.gz", "labels/{}.nii.gz"),
+        ("{}.nii.gz", "{}_label.nii.gz"),
+    ],
+)
+def test_labels_without_their_image_are_refused(tmp_path, image_name, label_name):
+    for seed, name in enumerate(["a", "b"]):
+        image, labels = make_scan(seed)
+        write_nifti(tmp_path / image_name.format(name), image)
+        write_nifti(tmp_path / label_name.format(name), labels)
+    (tmp_path / image_name.format("a")).unlink()
+    with pytest.raises(InputError, match=r"a\S*/?\S*\.nii\.gz: its image (image|a) is missing"):
+        open_folder(tmp_path)
+
+
+def test_a_folder_that_mixes_layouts_is_refused(tmp_path):
+    write_pairs(tmp_path, ["a", "b"])
+    image, labels = make_scan(2)
+    write_nifti(tmp_path / "c.nii.gz", image)
+    write_nifti(tmp_path / "c_label.nii.gz", labels)
+    with pytest.raises(InputError, match=r"layouts \(a/image\.nii\.gz and c\.nii\.gz\)"):
+        open_folder(tmp_path)
+
+
+def test_one_name_for_two_labels_is_refused(tmp_path):
+    write_pairs(tmp_path, ["a", "b"])
+    for name in "ab":
+        labels = read_label_map(tmp_path / name / "label.nii.gz")
+        structures = (Structure(1, "kidney", (1, 2, 3)), Structure(2, "Kidney", (1, 2, 3)))
+        (tmp_path / name / "label.nii.gz").unlink()
+        write_label_map(replace(labels, structures=structures), tmp_path / name / "label.seg.nrrd")
+    with pytest.raises(InputError, match="'Kidney' is label 1 and label 2"):
+        open_folder(tmp_path)
+
+
+def test_a_label_map_stored_the_other_way_round(tmp_path):
+    """It lies where its file says, in folders and in the preprocessed layout alike."""
+    image, labels = make_scan(0)
+    write_pairs(tmp_path / "pairs", ["a", "b"])
+    write_nifti(tmp_path / "cmr" / "image_3.nii.gz", image)
+    for path in (tmp_path / "pairs" / "a" / "label.nii.gz", tmp_path / "cmr" / "label_3.nii.gz"):
+        stored = sitk.GetImageFromArray(labels[::-1].T)
+        stored.SetSpacing(SPACING)
+        stored.SetDirection(np.diag([-1.0, 1.0, 1.0]).ravel().tolist())
+        stored.SetOrigin((SPACING[0] * (len(labels) - 1), 0, 0))
+        sitk.WriteImage(stored, str(path))
+    assert (load(open_folder(tmp_path / "pairs"), "a").labels == 1).sum() == (labels == 1).sum()
+    found = load(open_benchmark(Benchmark.CMR, tmp_path / "cmr"), 3)
+    assert np.array_equal(found.labels, labels.T)
+
+
+def test_two_scans_of_one_number_are_refused(tmp_path):
+    write_pairs(tmp_path, ["patient01", "patient02", "patient01 (2)"])
+    with pytest.raises(InputError, match="both are scan 2"):
+        open_benchmark(Benchmark.CMR, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +345,7 @@ def test_scans_of_a_folder_are_read_in_one_orientation(tmp_path):
 def test_a_folder_without_pairs(tmp_path):
     with pytest.raises(InputError, match=r"0 image and label pairs.*looked for"):
         open_folder(tmp_path)
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="is no folder"):
         open_folder(tmp_path / "nowhere")
 
 
@@ -290,7 +353,7 @@ def test_a_folder_with_labels_of_another_grid_or_none_at_all(tmp_path):
     write_pairs(tmp_path, ["a", "b"])
     write_nifti(tmp_path / "b" / "label.nii.gz", make_scan(1)[1], (1.0, 1.0, 5.0))
     dataset = open_folder(tmp_path)
-    with pytest.raises(InputError, match="not on the grid"):
+    with pytest.raises(InputError, match="another grid than its scan"):
         load(dataset, "b")
     for name in "ab":
         write_nifti(tmp_path / name / "label.nii.gz", np.zeros((32, 32, 9), np.uint8))

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,7 +103,9 @@ def test_a_damaged_result_is_measured_again(dataset, tmp_path, content):
     assert len(json.loads(damaged.read_text())["scores"]) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"settings": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"settings": 1}', '{"settings": {"run": 5}}']
+)
 def test_a_damaged_manifest_is_refused(dataset, tmp_path, content):
     measure(study(dataset), tmp_path / "out")
     manifest = tmp_path / "out" / "manifest.json"
@@ -117,7 +120,7 @@ def test_a_damaged_manifest_is_refused(dataset, tmp_path, content):
 
 def test_other_settings_are_refused_and_more_methods_are_not(dataset, tmp_path):
     measure(study(dataset), tmp_path / "out")
-    with pytest.raises(InputError, match="another copy; choose another --output"):
+    with pytest.raises(InputError, match="another shots of copy; choose another"):
         measure(study(dataset, Variant("copy", Copy(), 1)), tmp_path / "out")
     more = Variant("copy", Copy(), 3), Variant("copy again", Copy(), 1)
     assert len(measure(study(dataset, *more), tmp_path / "out").summaries) == 4
@@ -128,6 +131,36 @@ def test_other_settings_are_refused_and_more_methods_are_not(dataset, tmp_path):
         "scan b",
         "scan c",
     }
+
+
+def test_a_result_by_another_support_is_measured_again(tmp_path):
+    names = ["a", "b", "c", "d", "e", "f"]
+    write_pairs(tmp_path / "pairs", names)
+    late = [(tmp_path / "pairs" / name, tmp_path / f"late {name}") for name in "ef"]
+    for here, there in late:
+        here.rename(there)
+    measure(study(open_folder(tmp_path / "pairs", 2)), tmp_path / "out")
+    for here, there in late:
+        there.rename(here)
+    six = open_folder(tmp_path / "pairs", 2)
+    resumed, fresh = (measure(study(six), tmp_path / name) for name in ("out", "fresh"))
+    assert resumed.tables[0] == fresh.tables[0]
+    assert without_seconds(tmp_path / "out") == without_seconds(tmp_path / "fresh")
+
+
+def test_scans_with_nearly_the_same_name_have_results_of_their_own(tmp_path):
+    write_pairs(tmp_path / "pairs", ["a b", "a_b", "a%20b", "ä"])
+    folder = tmp_path / "out"
+    measure(study(open_folder(tmp_path / "pairs", 2), extents=[Extents.KNOWN]), folder)
+    kept = [json.loads(path.read_text())["unit"]["case"] for path in folder.rglob("fold*.json")]
+    assert sorted(kept) == sorted(["a b", "a_b", "a%20b", "ä"])
+
+
+def test_other_structures_are_refused(dataset, tmp_path):
+    measure(study(dataset), tmp_path / "out")
+    renamed = tuple(replace(s, name=f"new {s.value}") for s in dataset.structures)
+    with pytest.raises(InputError, match="another structures; choose another --output"):
+        measure(study(replace(dataset, structures=renamed)), tmp_path / "out")
 
 
 def test_other_data_is_refused(dataset, tmp_path):
@@ -163,13 +196,34 @@ def test_limit_and_predictions(tmp_path):
     assert np.array_equal(written.array.T[4] == 1, support.labels[5] == 1)
 
 
+def test_predictions_that_are_asked_for_later_are_written(dataset, tmp_path):
+    measure(study(dataset), tmp_path / "out")
+    measure(study(dataset, predictions=True), tmp_path / "out")
+    assert len(list((tmp_path / "out/predictions").rglob("*.nii.gz"))) == 6
+
+
+def test_predictions_within_a_scan_hold_what_was_given(dataset, tmp_path):
+    within = Variant("copy", Copy(), 1, within=True)
+    report = measure(
+        study(dataset, within, predictions=True, extents=[Extents.UNKNOWN]), tmp_path / "out"
+    )
+    written = tmp_path / "out/predictions/copy/no-oracle"
+    for number, summary in enumerate(report.summaries[0].structures, 1):
+        found = []
+        for fold, name in enumerate("abc", 1):
+            array = read_label_map(written / f"fold{fold}-{name}.nii.gz").array.T
+            found.append(Overlap.of(array == number, dataset.cases[name].load().labels == number))
+        assert summary.dice == pytest.approx(np.mean([each.dice for each in found]))
+
+
 def test_a_structure_that_the_support_lacks_is_said_and_not_scored(dataset, tmp_path):
     _, labels = make_scan(1)
     write_nifti(tmp_path / "pairs" / "b" / "label.nii.gz", np.where(labels == 2, 0, labels))
     report = measure(study(dataset), tmp_path / "out")
     table = report.tables[0]
     assert "Not scored: fold 1, scan a: label 2 not in the support scan (b)." in table.notes
-    assert "Not scored: fold 2, scan b: label 2 not in the query scan." in table.notes
+    absent = "Not scored: fold 2, scan b: label 2 not in the query scan."
+    assert absent in table.notes and absent not in report.tables[2].notes
     assert report.summaries[0].structures[1].scans == 1
     spurious = report.summaries[1].structures[1]
     assert spurious.scans == 2  # without the extent, what is found in b is false

@@ -74,7 +74,7 @@ def test_the_steps_of_each_ablation():
     sizes = ablation(maker, Ablation.IMAGE_SIZE, [], options, 3)
     found = [v.method.describe()["image_size"] for v in sizes.variants]
     assert found == [native // 2, native, 2 * native]
-    with pytest.raises(InputError, match="two --model or more"):
+    with pytest.raises(InputError, match="two different --model"):
         ablation(maker, Ablation.MODEL, ["mini"], options, 3)
 
 

@@ -78,7 +78,7 @@ def test_absent_and_unknown(tmp_path):
 def test_frames_must_be_chosen(tmp_path, suffix):
     image = sitk.JoinSeries([sitk.GetImageFromArray(ramp((4, 3, 2)))] * 5)
     sitk.WriteImage(image, str(tmp_path / f"a{suffix}"))
-    assert "holds 5 frames (4D); choose one with --frame 0 to" in refusal(tmp_path / f"a{suffix}")
+    assert "holds 5 frames (4D); save one of them" in refusal(tmp_path / f"a{suffix}")
     assert "no frame 5" in refusal(tmp_path / f"a{suffix}", frame=5)
     assert "no frame -1" in refusal(tmp_path / f"a{suffix}", frame=-1)
 

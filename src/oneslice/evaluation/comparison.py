@@ -88,7 +88,9 @@ def _label_maps(folder: Path) -> dict[str, list[Path]]:
     """The label maps below a folder by path without suffix."""
     named = volumes_by_stem(folder, folder.rglob("*"))
     if not named:
-        raise InputError(f"{folder}: no label maps in it ({', '.join(VOLUMES)})")
+        raise InputError(
+            f"{folder}: no label maps in it ({', '.join(VOLUMES)}; DICOM SEG file by file)"
+        )
     return named
 
 
@@ -165,15 +167,30 @@ def _structures(predicted: LabelMap, expected: LabelMap) -> Iterator[Structure]:
 
 def means_table(rows: Sequence[Row], tolerance: float) -> Table:
     """Means over cases, one line for each structure."""
+    names = _names(rows)
     groups: dict[tuple[int, str], list[Agreement]] = {}
     for row in rows:
-        groups.setdefault((row.value, row.structure), []).append(row.agreement)
+        groups.setdefault((row.value, names[row.value, row.structure]), []).append(row.agreement)
     header = (
         *("structure", "cases", "Dice", "HD95 mm", "ASSD mm", f"NSD {tolerance:g} mm"),
         *("volume %", "missed", "spurious"),
     )
     lines = tuple(_means(name, found) for (_, name), found in sorted(groups.items()))
     return Table("Means over cases", header, lines, (RULE,))
+
+
+def _names(rows: Sequence[Row]) -> dict[tuple[int, str], str]:
+    """What to call each value and name: "Liver" is "liver", and no name is the only one given."""
+    found = list(dict.fromkeys((row.value, row.structure) for row in rows))
+    spelt: dict[int, dict[str, str]] = {value: {} for value, _ in found}
+    for value, name in found:
+        if name != Structure.unnamed(value).name:
+            spelt[value].setdefault(name.casefold(), name)
+    only = {value: next(iter(names.values())) for value, names in spelt.items() if len(names) == 1}
+    return {
+        (value, name): spelt[value].get(name.casefold(), only.get(value, name))
+        for value, name in found
+    }
 
 
 def _means(name: str, found: Sequence[Agreement]) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def _plan(
     wanted = known.slices if known else range(len(query.labels))
     slices = tuple(z for z in wanted if z not in given)
     if not slices:
-        return Plan(structure, Status.NOTHING_LEFT, extent=extent)
+        return Plan(structure, Status.NOTHING_LEFT, extent=extent, given=given)
     chunks = tuple(known.chunk(z, shots) for z in slices) if known else None
     request = Request(structure, labelled, mask[list(labelled)], slices, chunks)
     return Plan(structure, Status.SCORED, request, extent, given)

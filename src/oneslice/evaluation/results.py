@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from oneslice.errors import InputError
 from oneslice.evaluation.plan import Extents, Status
@@ -14,6 +14,7 @@ from oneslice.evaluation.scoring import Score
 from oneslice.formats import write_text_atomically
 
 MANIFEST = "manifest.json"
+_SAFE = " ,()+="  # in file names, besides letters and digits; no two names become one
 RunSettings = dict[str, dict[str, Any]]
 
 
@@ -38,7 +39,8 @@ class Unit:
     @property
     def stem(self) -> Path:
         """Where its files lie in the run's folder, without suffix."""
-        return Path(_plain(self.variant)) / self.extents / f"fold{self.fold}-{_plain(self.case)}"
+        variant, case = (quote(name, safe=_SAFE) for name in (self.variant, self.case))
+        return Path(variant) / self.extents / f"fold{self.fold}-{case}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class RunFolder:
         path = self.folder / MANIFEST
         before = _read_manifest(path) if path.exists() else {}
         known: RunSettings = before.get("settings", {})
-        changed = [name for group in known for name in _changed(known[group], settings[group])]
+        changed = [name for group in settings for name in _changed(known, settings, group)]
         if changed:
             raise InputError(
                 f"{self.folder}: holds a run with another {', '.join(changed)}; choose another "
@@ -91,12 +93,17 @@ class RunFolder:
         write_text_atomically(path, text, overwrite=True)
 
     def load(self, unit: Unit) -> CaseResult | None:
-        """The result of a unit, None if it is not there yet or its file is damaged."""
+        """The result of a unit; None if there is none yet, or one by another support.
+
+        A damaged file counts as none.
+        """
         path = self._path(unit)
         if not path.exists():
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            if content["unit"] != asdict(unit):
+                return None
             scores = tuple(
                 Score(**score | {"status": Status(score["status"])}) for score in content["scores"]
             )
@@ -127,9 +134,9 @@ class RunFolder:
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content["settings"], dict):
+        if all(isinstance(group, dict) for group in content["settings"].values()):
             return content
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise InputError(
         f"{path}: is damaged; choose another --output, or delete it if the results beside it were "
@@ -146,15 +153,14 @@ def _starts(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     return first | ({"resumed": resumed} if resumed else {})
 
 
-def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    return [name for name in before if name in now and before[name] != now[name]]
+def _changed(known: RunSettings, settings: RunSettings, group: str) -> list[str]:
+    """What differs in a group; of a method, which of its settings."""
+    before, now = known.get(group, {}), settings[group]
+    changed = [name for name in before if name in now and before[name] != now[name]]
+    return [text for name in changed for text in _parts(name, before[name], now[name])]
 
 
-def _plain(name: str) -> str:
-    """A name as a file name."""
-    return "".join(_plain_letters(name))
-
-
-def _plain_letters(name: str) -> Iterator[str]:
-    for letter in name:
-        yield letter if letter.isalnum() or letter in "-_." else "_"
+def _parts(name: str, before: Any, now: Any) -> list[str]:
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [name]
+    return [f"{key} of {name}" for key in before | now if before.get(key) != now.get(key)]

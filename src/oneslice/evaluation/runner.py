@@ -16,7 +16,7 @@ from oneslice.evaluation.metrics import check_tolerance
 from oneslice.evaluation.plan import Extents, Plan, plan
 from oneslice.evaluation.protocol import Fold
 from oneslice.evaluation.results import CaseResult, RunFolder, Unit
-from oneslice.evaluation.scoring import score
+from oneslice.evaluation.scoring import score, with_given
 from oneslice.formats import write_label_map
 from oneslice.geometry import Array
 from oneslice.volume import LabelMap
@@ -111,7 +111,7 @@ def execute(run: Run, folder: RunFolder, progress: Progress) -> Iterator[CaseRes
             missing = []
             for unit in run.units(fold, case, variant):
                 known = folder.load(unit)
-                if known is None:
+                if known is None or (run.predictions and not folder.prediction(unit).exists()):
                     missing.append(unit)
                 else:
                     yield known
@@ -168,14 +168,17 @@ def _write(
     masks: dict[str, Array],
     query: LabelledStack,
 ) -> None:
-    """Write one label map; where structures overlap the later one is seen."""
+    """Write one label map, what was given included; where structures overlap the later one is seen.
+
+    Only the slices that were asked for count.
+    """
     labels = np.zeros(query.labels.shape, np.uint16)
     for item in plans:
+        found = np.zeros(query.labels.shape, bool)
         if item.request is not None:
             chosen = list(item.request.slices)
-            labels[chosen] = np.where(
-                masks[item.structure.name][chosen], item.structure.value, labels[chosen]
-            )
+            found[chosen] = masks[item.structure.name][chosen]
+        labels[with_given(item, found, query)] = item.structure.value
     volume = query.stack.volume
     structures = tuple(item.structure for item in plans)
     label_map = LabelMap(query.stack.view.to_array(labels), volume.geometry, structures)

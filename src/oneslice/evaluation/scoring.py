@@ -51,9 +51,7 @@ def score(item: Plan, prediction: Array, query: LabelledStack, tolerance: float)
         return Score(item.structure.name, item.status)
     slices = sorted({*request.slices, *item.given})
     span = slice(slices[0], slices[-1] + 1)
-    reference = query.mask(item.structure)
-    filled = prediction.copy()
-    filled[list(item.given)] = reference[list(item.given)]
+    reference, filled = query.mask(item.structure), with_given(item, prediction, query)
     overlap = Overlap.of(filled[span], reference[span])
     found = compare(filled[span], reference[span], query.stack.spacing, tolerance)
     return Score(
@@ -70,6 +68,13 @@ def score(item: Plan, prediction: Array, query: LabelledStack, tolerance: float)
         found.reference_ml,
         _outside_ml(item, prediction, query),
     )
+
+
+def with_given(item: Plan, prediction: Array, query: LabelledStack) -> Array:
+    """A mask (N, H, W) in which the slices whose labels were given are as they were given."""
+    filled, given = prediction.copy(), list(item.given)
+    filled[given] = query.mask(item.structure)[given]
+    return filled
 
 
 def _outside_ml(item: Plan, prediction: Array, query: LabelledStack) -> float:

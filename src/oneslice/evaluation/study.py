@@ -97,6 +97,7 @@ def _settings(study: Study) -> RunSettings:
                     "dataset": run.dataset.name,
                     "layout": run.dataset.layout,
                     "folds": len(run.dataset.folds),
+                    "structures": [[s.value, s.name] for s in run.dataset.structures],
                     "tolerance": run.tolerance,
                 },
                 "methods": variants,
@@ -111,9 +112,9 @@ def _report(study: Study, folder: RunFolder, results: Sequence[CaseResult]) -> R
     names = [structure.name for structure in run.dataset.structures]
     summaries = summarise(results, names)
     benchmark = study.benchmark if study.comparable else None
-    notes = _notes(study, results)
     tables = []
     for extents in run.extents:
+        notes = _notes(study, [result for result in results if result.unit.extents is extents])
         published = benchmark if extents is Extents.KNOWN else None
         tables.append(dice_table(summaries, extents, published, notes))
         tables.append(further_table(summaries, extents, run.tolerance))

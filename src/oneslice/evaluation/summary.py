@@ -111,12 +111,16 @@ def _counts(score: Score, name: str) -> bool:
 
 
 def unscored(results: Sequence[CaseResult]) -> list[str]:
-    """What was not scored and why, one line each."""
-    lines = {
-        f"fold {r.unit.fold}, scan {r.unit.case}: {s.structure} {s.status}"
-        + (f" ({r.unit.support})" if s.status is Status.NOT_IN_SUPPORT else "")
-        for r in results
-        for s in r.scores
-        if s.status is not Status.SCORED
-    }
-    return sorted(lines)
+    """What was not scored and why, one line each; and in which rows, if not in all."""
+    rows = dict.fromkeys(r.unit.variant for r in results)
+    lines: dict[str, list[str]] = {}
+    for r in results:
+        for s in r.scores:
+            if s.status is not Status.SCORED:
+                line = f"fold {r.unit.fold}, scan {r.unit.case}: {s.structure} {s.status}"
+                line += f" ({r.unit.support})" if s.status is Status.NOT_IN_SUPPORT else ""
+                lines.setdefault(line, []).append(r.unit.variant)
+    return [
+        line if len(found) == len(rows) else f"{line}, of {'; '.join(found)}"
+        for line, found in sorted(lines.items())
+    ]

@@ -73,8 +73,8 @@ def further_table(summaries: Sequence[VariantSummary], extents: Extents, toleran
     rows = tuple(_further(s) for s in summaries if s.extents is extents)
     notes = (
         f"Means over scans, then structures: HD95 and ASSD in mm, NSD x 100 at {tolerance:g} mm, "
-        "ml predicted beyond the structure's ends. HD95 and ASSD over scans in which the "
-        "structure was found at all, 'missed' counts the others.",
+        "ml predicted beyond the structure's ends. HD95 and ASSD over scans that "
+        "show the structure and in which it was found; 'missed' counts those in which it was not.",
         "Seconds per scan and the process's peak memory; rows of one run share encoded slices: "
         "time a method in a run of its own.",
     )

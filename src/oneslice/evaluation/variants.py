@@ -124,9 +124,9 @@ def _steps(
             native = maker.native_size(options)
             yield from ((n, replace(options, image_size=n), shots) for n in _sizes(native))
         case Ablation.MODEL:
-            if len(models) < 2:
-                raise InputError("give two --model or more to compare models")
-            yield from ((m, replace(options, model=m), shots) for m in models)
+            if len(set(models)) < 2:
+                raise InputError("give two different --model or more to compare models")
+            yield from ((m, replace(options, model=m), shots) for m in dict.fromkeys(models))
 
 
 def _sizes(native: int) -> list[int]:

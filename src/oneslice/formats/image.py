@@ -60,7 +60,8 @@ def pick_frame(path: Path, count: int, frame: int | None) -> int:
         return 0
     if frame is None:
         raise InputError(
-            f"{path}: holds {count} frames (4D); choose one with --frame 0 to --frame {count - 1}"
+            f"{path}: holds {count} frames (4D); save one of them, or where there is the option "
+            f"choose it with --frame 0 to --frame {count - 1}"
         )
     if not 0 <= frame < count:
         raise InputError(

@@ -47,7 +47,7 @@ def read_sidecar(label_file: Path) -> tuple[Structure, ...]:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f'{path}: "structures" must be a list of {{"value": 1, "name": "liver", '
-            '"color": [255, 0, 0]}}; mend it or remove the file'
+            '"color": [255, 0, 0]}; mend it or remove the file'
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,11 @@ import numpy as np
 
 from oneslice.errors import InputError
 from oneslice.evaluation.protocol import Fold
+from oneslice.formats import place_on_grid
 from oneslice.geometry import Array, SliceView
 from oneslice.volume import LabelMap, Structure, Volume
 
+Pair = tuple[Path, Path]  # image and label
 AS_STORED = SliceView((2, 1, 0))  # slices along the last axis, as the published code reads them
 
 
@@ -56,15 +58,16 @@ class LabelledStack:
         """Read both through one view.
 
         Raises:
-            InputError: the label map has another shape than the scan.
+            InputError: the label map lies on another grid than the scan, or on a part of it.
 
         """
-        if labels.array.shape != volume.array.shape:
+        if sorted(labels.array.shape) != sorted(volume.array.shape):
             raise InputError(
                 f"{volume.name}: the image has shape {volume.array.shape} and its label map "
                 f"{labels.array.shape}; they must lie on one grid"
             )
-        return cls(Stack(volume, view), view.to_slices(labels.array))
+        placed = place_on_grid(labels, volume.geometry)
+        return cls(Stack(volume, view), view.to_slices(placed.array))
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,24 @@ class Dataset:
             f"{self.name}: fold {fold.number} lacks the scans {lacking}; add them, or choose "
             "complete folds with --folds"
         )
+
+
+def by_number(pairs: Iterable[tuple[int, Pair]]) -> dict[int, Pair]:
+    """Image and label of each scan.
+
+    Raises:
+        InputError: two of one number.
+
+    """
+    found: dict[int, Pair] = {}
+    for number, pair in pairs:
+        if number in found:
+            raise InputError(
+                f"{found[number][0]} and {pair[0]}: both are scan {number}; keep the one that is "
+                "meant"
+            )
+        found[number] = pair
+    return found
 
 
 def existing(image: Path, label: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def read_chaos(slices: Path, ground: Path) -> tuple[Any, Any]:
 
     """
     volume = read_volume(slices)
-    files = sorted(ground.glob("*.png"), key=_number)
+    files = sorted(_numbered(ground.glob("*.png")), key=_number)
     if len(files) != volume.geometry.shape[2]:
         raise InputError(
             f"{ground}: {len(files)} label pictures for {volume.geometry.shape[2]} slices"
@@ -43,6 +44,11 @@ def read_chaos(slices: Path, ground: Path) -> tuple[Any, Any]:
     if not _starts_at_origin(slices, volume.geometry):
         labels = labels[:, :, ::-1]
     return _image(volume.array.astype(np.int16), volume.geometry), _image(labels, volume.geometry)
+
+
+def _numbered(files: Iterable[Path]) -> list[Path]:
+    """Those with a number in their names; hidden ones, which some systems leave, do not count."""
+    return [file for file in files if file.name[0] != "." and re.search(r"\d", file.stem)]
 
 
 def _number(file: Path) -> int:
@@ -68,7 +74,7 @@ def _starts_at_origin(slices: Path, geometry: Geometry) -> bool:
     """Whether the slice with the lowest number is the volume's first."""
     import pydicom
 
-    files = sorted((f for f in slices.iterdir() if re.search(r"\d", f.stem)), key=_number)
+    files = sorted(_numbered(slices.iterdir()), key=_number)
     header = pydicom.dcmread(files[0], stop_before_pixels=True)
     index = geometry.to_index(np.array(header.ImagePositionPatient, float))
     return bool(index[2] < geometry.shape[2] / 2)

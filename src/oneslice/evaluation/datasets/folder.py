@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -30,13 +31,14 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
         parts: how many folds; None: one for each scan (leave one out).
 
     Raises:
-        InputError: no such folder, none of the layouts, an image without its labels, two files
-            for one of them, fewer than two pairs, nothing labelled, or a number of folds that
-            the pairs cannot be cut into.
+        InputError: no such folder, none of the layouts or two of them, an image without its labels
+            or labels without their image, two files for one of them, fewer than two pairs, nothing
+            labelled, two values of one name, or a number of folds that the pairs cannot be cut
+            into.
 
     """
     if not root.is_dir():
-        raise InputError(f"{root}: there is no such folder")
+        raise InputError(f"{root}: is no folder")
     pairs = _find_pairs(root)
     if len(pairs) < 2:
         raise InputError(
@@ -48,37 +50,41 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
         name: Case(name, files, partial(_read, files, directions)) for name, files in pairs.items()
     }
     cuts = even_cuts(len(pairs), len(pairs) if parts is None else parts)
-    return Dataset(root.name, "pairs", _structures(pairs), tuple(pairs), cases, folds(cuts))
+    name, structures = root.resolve().name, _structures(pairs)
+    return Dataset(name, "pairs", structures, tuple(pairs), cases, folds(cuts))
 
 
 def _find_pairs(root: Path) -> dict[str, _Pair]:
     """Image and label of each case, in the order of the numbers in their names."""
     layouts = _case_folders(root), _twin_folders(root), _named_labels(root)
-    return next((pairs for pairs in layouts if pairs), {})
+    found = [pairs for pairs in layouts if pairs]
+    if len(found) > 1:
+        (one, _), (other, _) = (next(iter(pairs.values())) for pairs in found[:2])
+        raise InputError(
+            f"{root}: mixes layouts ({one.relative_to(root)} and {other.relative_to(root)}); keep "
+            f"one of {LOOKED_FOR}"
+        )
+    return found[0] if found else {}
 
 
 def _case_folders(root: Path) -> dict[str, _Pair]:
     folders = sorted((p for p in root.iterdir() if p.is_dir()), key=natural_key)
     found = {folder.name: _by_stem(folder) for folder in folders}
-    return {
-        name: _pair(files, "image", files, "label")
-        for name, files in found.items()
-        if "image" in files
-    }
+    cases = {name: files for name, files in found.items() if {"image", "label"} & files.keys()}
+    return {name: _pair(files, "image", files, "label") for name, files in cases.items()}
 
 
 def _twin_folders(root: Path) -> dict[str, _Pair]:
     images, labels = _by_stem(root / "images"), _by_stem(root / "labels")
-    return {name: _pair(images, name, labels, name) for name in images}
+    return {name: _pair(images, name, labels, name) for name in images | labels}
 
 
 def _named_labels(root: Path) -> dict[str, _Pair]:
     files = _by_stem(root)
-    labels = {name for name in files if name.endswith(_LABEL_ENDING)}
-    if not labels:
+    if not any(name.endswith(_LABEL_ENDING) for name in files):
         return {}
-    images = (name for name in files if name not in labels)
-    return {name: _pair(files, name, files, name + _LABEL_ENDING) for name in images}
+    names = dict.fromkeys(name.removesuffix(_LABEL_ENDING) for name in files)
+    return {name: _pair(files, name, files, name + _LABEL_ENDING) for name in names}
 
 
 def _by_stem(folder: Path) -> _Files:
@@ -87,6 +93,8 @@ def _by_stem(folder: Path) -> _Files:
 
 
 def _pair(images: _Files, image_name: str, labels: _Files, label_name: str) -> _Pair:
+    if image_name not in images:
+        raise InputError(f"{labels[label_name][0]}: its image {image_name} is missing")
     image = only_one(images[image_name])
     if label_name not in labels:
         raise InputError(f"{image}: its label map {label_name} is missing")
@@ -109,7 +117,19 @@ def _structures(pairs: dict[str, _Pair]) -> tuple[Structure, ...]:
             found[structure.value] = known if known.is_named else structure
     if not found:
         raise InputError("every label map is empty: no structure to segment")
+    _refuse_twins(found.values())
     return tuple(found[value] for value in sorted(found))
+
+
+def _refuse_twins(structures: Iterable[Structure]) -> None:
+    values: dict[str, int] = {}
+    for structure in structures:
+        value = values.setdefault(structure.name.casefold(), structure.value)
+        if value != structure.value:
+            raise InputError(
+                f"{structure.name!r} is label {value} and label {structure.value}; give each "
+                "structure one value and one name in all cases"
+            )
 
 
 def _reading_directions(volume: Volume) -> Array:
@@ -120,8 +140,6 @@ def _reading_directions(volume: Volume) -> Array:
 
 def _read(files: _Pair, directions: Array) -> LabelledStack:
     volume, labels = read_volume(files[0]), read_label_map(files[1])
-    if difference := volume.geometry.difference(labels.geometry):
-        raise InputError(f"{files[1]}: not on the grid of {files[0].name} ({difference})")
     return LabelledStack.of(volume, labels, _view(volume, directions))
 
 

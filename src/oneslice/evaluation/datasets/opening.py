@@ -24,7 +24,7 @@ def open_benchmark(benchmark: Benchmark, root: Path, label: str = "label") -> Da
 
     """
     if not root.is_dir():
-        raise InputError(f"{root}: there is no such folder")
+        raise InputError(f"{root}: is no folder")
     description = DESCRIPTIONS[benchmark]
     layout, numbers = "preprocessed", description.preprocessed
     cases = preprocessed.find_preprocessed(root, description, label)

@@ -17,6 +17,8 @@ from oneslice.evaluation.datasets.base import (
     AS_STORED,
     Case,
     LabelledStack,
+    Pair,
+    by_number,
     check_values,
     existing,
 )
@@ -39,16 +41,17 @@ def find_preprocessed(root: Path, description: Description, label: str) -> dict[
         label: the stem of the label files, where several versions lie beside each other.
 
     Raises:
-        InputError: an image without its labels, or a number that the data set does not have.
+        InputError: an image without its labels, a number that the data set does not have, or one
+            that two images have.
 
     """
     return {
         str(number): Case(str(number), files, partial(_read, files, description))
-        for number, files in sorted(_pairs(root, label, description))
+        for number, files in sorted(by_number(_pairs(root, label, description)).items())
     }
 
 
-def _pairs(root: Path, label: str, description: Description) -> list[tuple[int, tuple[Path, Path]]]:
+def _pairs(root: Path, label: str, description: Description) -> list[tuple[int, Pair]]:
     by_folder = [(_number(p.parent.name), p, _beside) for p in root.glob("*/image.nii.gz")]
     by_name = [(_number(p.name[: -len(".nii.gz")]), p, _named) for p in root.glob("image_*.nii.gz")]
     pairs = []
@@ -73,7 +76,7 @@ def _number(name: str) -> int:
     return int(found[-1]) if found else -1
 
 
-def _read(files: tuple[Path, Path], description: Description) -> LabelledStack:
+def _read(files: Pair, description: Description) -> LabelledStack:
     image, label = files
     labels = renumbered(read_label_map(label), description)
     return LabelledStack.of(read_volume(image), labels, AS_STORED)

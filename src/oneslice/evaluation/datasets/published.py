@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from oneslice.errors import InputError
-from oneslice.evaluation.datasets.base import AS_STORED, Case, LabelledStack, existing
+from oneslice.evaluation.datasets.base import (
+    AS_STORED,
+    Case,
+    LabelledStack,
+    Pair,
+    by_number,
+    existing,
+)
 from oneslice.evaluation.datasets.catalog import DESCRIPTIONS, Benchmark, Description
 from oneslice.evaluation.datasets.chaos import read_chaos
 from oneslice.evaluation.datasets.preprocessed import renumbered
@@ -21,7 +28,7 @@ from oneslice.volume import LabelMap, Volume
 
 _CHAOS_SPACING = (1.25, 1.25, 7.7)
 _CMR_SPACING = (1.25, 1.25, 7.99)
-_Pair = tuple[Path, Path]
+_Found = list[tuple[int, Pair]]
 
 LOOKED_FOR = {
     Benchmark.CHAOS_MRI: "MR/<number>/T2SPIR/DICOM_anon/*.dcm with MR/<number>/T2SPIR/Ground/*.png "
@@ -37,18 +44,18 @@ def find_published(root: Path, benchmark: Benchmark) -> dict[str, Case]:
     """The scans under ``root`` by patient number; empty if it has another layout.
 
     Raises:
-        InputError: a scan without its labels.
+        InputError: a scan without its labels, or two of one number.
 
     """
     find, read = _LAYOUTS[benchmark]
     return {
         str(number): Case(str(number), files, partial(read, str(number), files))
-        for number, files in sorted(find(root, DESCRIPTIONS[benchmark]).items())
+        for number, files in sorted(by_number(find(root, DESCRIPTIONS[benchmark])).items())
     }
 
 
-def _find_chaos(root: Path, description: Description) -> dict[int, _Pair]:
-    pairs = {}
+def _find_chaos(root: Path, description: Description) -> _Found:
+    pairs = []
     for series in root.rglob("T2SPIR"):
         if not series.parent.name.isdecimal() or int(series.parent.name) not in (
             description.published
@@ -61,47 +68,48 @@ def _find_chaos(root: Path, description: Description) -> dict[int, _Pair]:
             raise InputError(
                 f"{series}: has no Ground folder with the labels; take the training part of CHAOS"
             )
-        pairs[int(series.parent.name)] = pair
+        pairs.append((int(series.parent.name), pair))
     return pairs
 
 
-def _find_synapse(root: Path, description: Description) -> dict[int, _Pair]:
-    pairs = {}
+def _find_synapse(root: Path, description: Description) -> _Found:
+    pairs = []
     for image in root.rglob("img[0-9][0-9][0-9][0-9].nii.gz"):
         number = int(image.name[3:7])
         label = image.parent.parent / "label" / image.name.replace("img", "label", 1)
         if number in description.published:
-            pairs[number] = image, existing(image, label)
+            pairs.append((number, (image, existing(image, label))))
     return pairs
 
 
-def _find_cmr(root: Path, description: Description) -> dict[int, _Pair]:
+def _find_cmr(root: Path, description: Description) -> _Found:
     labels = {path.name: path for path in root.rglob("patient*_C0_manual.nii.gz")}
-    pairs = {}
+    pairs = []
     for image in root.rglob("patient*_C0.nii.gz"):
-        number = int(image.name[len("patient") : -len("_C0.nii.gz")])
+        number = image.name[len("patient") : -len("_C0.nii.gz")]
         name = f"patient{number}_C0_manual.nii.gz"
-        if number in description.published:
-            pairs[number] = image, existing(image, labels.get(name, image.with_name(name)))
+        if number.isdecimal() and int(number) in description.published:
+            label = existing(image, labels.get(name, image.with_name(name)))
+            pairs.append((int(number), (image, label)))
     return pairs
 
 
-def _read_chaos(name: str, files: _Pair) -> LabelledStack:
+def _read_chaos(name: str, files: Pair) -> LabelledStack:
     image, labels = preprocess_mr(*read_chaos(*files), _CHAOS_SPACING)
     return _stack(image, labels, name, DESCRIPTIONS[Benchmark.CHAOS_MRI])
 
 
-def _read_synapse(name: str, files: _Pair) -> LabelledStack:
+def _read_synapse(name: str, files: Pair) -> LabelledStack:
     image, labels = preprocess_ct(*_read_images(files))
     return _stack(image, labels, name, DESCRIPTIONS[Benchmark.SYNAPSE_CT])
 
 
-def _read_cmr(name: str, files: _Pair) -> LabelledStack:
+def _read_cmr(name: str, files: Pair) -> LabelledStack:
     image, labels = preprocess_mr(*_read_images(files), _CMR_SPACING)
     return _stack(image, labels, name, DESCRIPTIONS[Benchmark.CMR])
 
 
-def _read_images(files: _Pair) -> tuple[Any, Any]:
+def _read_images(files: Pair) -> tuple[Any, Any]:
     """Both as SimpleITK images, in the file's own pixel type, which the preprocessing keeps."""
     try:
         image, labels = (simple_itk().ReadImage(str(file)) for file in files)
@@ -125,7 +133,7 @@ def _stack(image: Any, labels: Any, name: str, description: Description) -> Labe
 
 _LAYOUTS: dict[
     Benchmark,
-    tuple[Callable[[Path, Description], dict[int, _Pair]], Callable[[str, _Pair], LabelledStack]],
+    tuple[Callable[[Path, Description], _Found], Callable[[str, Pair], LabelledStack]],
 ] = {
     Benchmark.CHAOS_MRI: (_find_chaos, _read_chaos),
     Benchmark.SYNAPSE_CT: (_find_synapse, _read_synapse),
