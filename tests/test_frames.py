@@ -159,6 +159,11 @@ def test_a_ct_stored_without_negative_numbers_is_shown_as_a_ct():
     assert Window.of(volume(hounsfield)) == soft
     assert Window.of(volume(stored, Modality.MR)) != shifted
     assert Window.of(volume(np.minimum(stored, 255).astype(np.uint8))) != shifted
+    bone = Window.parse("bone")
+    assert window_of(volume(hounsfield), bone, None) == bone
+    assert window_of(volume(stored), bone, None) == Window(bone.low + 1024, bone.high + 1024)
+    assert window_of(volume(stored, Modality.MR), bone, None) == bone
+    assert window_of(volume(stored), Window(0, 400), None) == Window(0, 400)
 
 
 def test_a_spot_in_an_empty_volume_is_seen():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -36,12 +36,17 @@ _MOSTLY = 0.6  # of what is not air, in a CT
 class Window:
     """The intensities that become black and white.
 
+    Args:
+        low, high: in the scan's intensities.
+        hounsfield: whether they are Hounsfield units, which not every CT is stored in.
+
     Raises:
         InputError: the window is empty, or an end is not finite.
     """
 
     low: float
     high: float
+    hounsfield: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         for end in ("low", "high"):
@@ -55,10 +60,10 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> Window:
-        """A CT preset's name, or ``LOW,HIGH`` in the scan's intensities."""
+        """A CT preset's name, in Hounsfield units, or ``LOW,HIGH`` in the scan's intensities."""
         if text in CT_PRESETS:
             level, width = CT_PRESETS[text]
-            return cls(level - width / 2, level + width / 2)
+            return cls(level - width / 2, level + width / 2, hounsfield=True)
         try:
             low, high = (float(part) for part in text.split(","))
         except ValueError:
@@ -70,13 +75,17 @@ class Window:
     def of(cls, volume: Volume, modality: Modality | None = None) -> Window:
         """Soft tissue for CT, else the percentiles 0.5 and 99.5 of the whole volume."""
         if (modality or modality_of(volume)) is Modality.CT:
-            soft, water = cls.parse("soft-tissue"), water_of(volume)
-            return cls(soft.low + water, soft.high + water)
+            return cls.parse("soft-tissue").stored_in(volume)
         array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
         low, high = np.percentile(array, _MR_PERCENTILES)
         if low == high:  # a bright spot in an empty volume
             low, high = array.min(), array.max()
         return cls(float(low), float(high))
+
+    def stored_in(self, volume: Volume) -> Window:
+        """The same in the intensities of a CT."""
+        water = water_of(volume) if self.hounsfield else 0.0
+        return Window(self.low + water, self.high + water)
 
     def apply(self, array: Array) -> Array:
         """Intensities to [0, 1], float32."""
@@ -90,7 +99,10 @@ def window_of(volume: Volume, window: Window | None, modality: Modality | None) 
     Raises:
         InputError: it shows nothing of the scan.
     """
-    window = window or Window.of(volume, modality)
+    if window is None:
+        window = Window.of(volume, modality)
+    elif (modality or modality_of(volume)) is Modality.CT:
+        window = window.stored_in(volume)
     low, high = float(volume.array.min()), float(volume.array.max())
     if high <= window.low or low >= window.high:
         raise InputError(
