@@ -27,7 +27,8 @@ def study(tmp_path, monkeypatch):
     label = one_slice(patients[0][1])
     liver = LabelMap((label.array == 1).astype(np.uint8), label.geometry)
     write_label_map(liver, "patient01-one-slice.nii.gz")
-    return {"image": patients[0][0].array, "labels": liver.array}
+    arrays = {"image": patients[0][0].array, "other_image": patients[1][0].array}
+    return arrays | {"labels": liver.array}
 
 
 @pytest.mark.parametrize("snippet", PYTHON)

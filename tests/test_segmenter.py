@@ -9,7 +9,7 @@ import pytest
 
 from oneslice import Segmenter, Settings, Support
 from oneslice.errors import InputError
-from oneslice.formats import read_label_map, write_volume
+from oneslice.formats import read_label_map, write_label_map, write_volume
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Structure, Volume
 from tests.cohort import (
@@ -105,7 +105,9 @@ def test_arrays_with_a_geometry_are_enough(segmenter):
 
 def test_files_are_read_and_the_result_is_saved_whole(segmenter, tmp_path):
     scan = write_volume(patient(2, SHORT).image, tmp_path / "p02.nii.gz")
-    found = segmenter.segment(scan, patient(1).support)
+    labelled = write_volume(patient(1).image, tmp_path / "p01.nii.gz")
+    labels = write_label_map(patient(1).support.labels, tmp_path / "labels.seg.nrrd")
+    found = segmenter.segment(scan, Support.load(labelled, labels))
     target = found.save(tmp_path / "out" / "p02.nii.gz")
     again = read_label_map(target)
     assert np.array_equal(again.array, found.array)
@@ -113,6 +115,9 @@ def test_files_are_read_and_the_result_is_saved_whole(segmenter, tmp_path):
     assert sorted(p.name for p in target.parent.iterdir()) == ["p02.json", "p02.nii.gz"]
     record = json.loads((tmp_path / "out" / "p02.json").read_text())
     assert record["scan"] == str(scan)
+    (support,) = record["supports"]
+    assert (support["scan"], support["labels"]) == (str(labelled), str(labels))
+    assert support["slices"] == {"liver": [MIDDLE], "spleen": [MIDDLE], "kidney": [MIDDLE]}
 
 
 @pytest.mark.parametrize("metric", ["encoder", "lpips", "ssim", "ncc"])

@@ -233,9 +233,8 @@ class ScanRun:
     def record(self) -> dict[str, Any]:
         """What was done, slice by slice, in the file's order."""
         order = self._in_file_order(np.arange(len(self._frames)))
-        source = self._volume.source
         return {
-            "scan": str(source.resolve() if source else self._volume.name),
+            "scan": self._volume.location,
             "slice_axis": self._view.axes[0],
             "window": [self._window.low, self._window.high],
             "seconds": self._clock.report(),

@@ -113,13 +113,15 @@ class Segmenter:
             Labels on the scan's own grid. If the scan is a support's own, its labelled slices are
             kept as given.
         """
-        given = self._by_scan(_supports(support))
+        supports = _supports(support)
+        given = self._by_scan(supports)
         volume = _volume(scan)
         view = query_view(volume, given[0], axis)
         found = self._find(volume, view, given, progress or _silent)
         crossing = [s for s in given if s.axis != view.axes[0] and s.is_of(volume)]
         array = with_given(found.array, crossing)
-        return replace(found, labels=replace(found.labels, array=array))
+        record = {"supports": [each.describe() for each in supports]} | found.record
+        return replace(found, labels=replace(found.labels, array=array), record=record)
 
     def _find(
         self,

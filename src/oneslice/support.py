@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -147,6 +148,17 @@ class Support:
         slices = self.view.to_slices(self.labels.array) == structure.value
         _, row_mm, column_mm = self.view.spacing(self.image.geometry)
         return float((slices.sum((1, 2)).max() * row_mm * column_mm / np.pi) ** 0.5)
+
+    def describe(self) -> dict[str, Any]:
+        """Where it comes from, and its labelled slices in the file's order, for a record."""
+        place = self.view.file_index
+        slices = {
+            structure.name: sorted(
+                place(self.image.geometry, index) for index in self.slices_with(structure)
+            )
+            for structure in self.structures
+        }
+        return {"scan": self.image.location, "labels": self.labels.name, "slices": slices}
 
     def is_of(self, scan: Volume) -> bool:
         """Whether the scan is the support's own."""

@@ -69,6 +69,11 @@ class Volume:
             raise InputError(f"{self.name}: slice_axis is 0, 1, 2 or None, not {self.slice_axis}")
 
     @property
+    def location(self) -> str:
+        """Where it was read from, as a whole path; its name if it was not."""
+        return str(self.source.resolve()) if self.source else self.name
+
+    @property
     def through_plane_axis(self) -> int:
         """The axis along which slices are counted unless the user says otherwise."""
         return self.geometry.through_plane_axis if self.slice_axis is None else self.slice_axis

@@ -124,10 +124,18 @@ def test_a_prediction_without_reference_is_said(folders):
     assert "not compared: a" in run(predictions, references).output
 
 
-def test_a_reference_without_prediction_is_refused(folders):
+def test_a_reference_without_prediction_is_a_pair_that_failed(folders):
     predictions, references = folders
     (predictions / "b.nii.gz").unlink()
-    with pytest.raises(InputError, match="no prediction for 1 of 2 references"):
+    done = run(predictions, references, "--json")
+    assert done.exit_code == 1
+    assert {row["case"] for row in json.loads(done.stdout)} == {"a"}
+    assert done.stderr.splitlines() == [
+        "oneslice: b: there is no prediction of that name",
+        "oneslice: 1 of 2 pairs failed",
+    ]
+    (predictions / "a.nii.gz").rename(predictions / "c.nii.gz")
+    with pytest.raises(InputError, match=r"no prediction for any of 2 references \(a, b\)"):
         run(predictions, references)
 
 

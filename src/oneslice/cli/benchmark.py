@@ -37,12 +37,12 @@ class Target(StrEnum):
 def benchmark(
     target: Annotated[
         Target,
-        typer.Argument(help="A data set of the field, or 'folder' for image and label pairs."),
+        typer.Argument(help="A data set of the field, or 'folder' for pairs of your own."),
     ],
     data: Annotated[Path, typer.Option(help="Its folder, as published or preprocessed.")],
     method: Annotated[
         list[MethodName] | None,
-        typer.Option(help="Repeat for several. Default: all."),
+        typer.Option(help="Repeat for several. Default: all; with --efficiency oneslice."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -108,7 +108,16 @@ def benchmark(
 ) -> None:
     """Measure methods on a data set and print the table beside the published rows.
 
-    Results are kept case by case: the same command again goes on where it was stopped.
+    Methods: copy takes the labelled slice's mask as it is; registration
+    deforms it (demons); sam2-plain prompts SAM 2 with it; paper adds augmented
+    copies and matching (arXiv 2503.04826); oneslice is what 'segment' does.
+
+    A folder of your own holds <case>/image.* with <case>/label.*,
+    images/<case>.* with labels/<case>.*, or <case>.* with <case>_label.*
+    (NIfTI, NRRD or MetaImage).
+
+    Results are kept case by case: the same command again goes on where it
+    was stopped.
     """
     from oneslice.cli.benchmark_progress import conduct_with_progress
     from oneslice.evaluation.methods.options import Options

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(metavar="PRED", help="A label map or a folder.")],
-    references: Annotated[Path, typer.Argument(metavar="REF", help="A label map or a folder.")],
+    predictions: Annotated[Path, typer.Argument(metavar="PRED", help="A label map or a folder of them.")],
+    references: Annotated[Path, typer.Argument(metavar="REF", help="A label map or a folder of them.")],
     tolerance: Annotated[
         float, typer.Option(help="Of the normalised surface Dice (NSD), in mm.")
     ] = 2.0,
@@ -27,10 +27,12 @@ def evaluate(
 ) -> None:
     """Compare label maps: Dice, HD95, ASSD, NSD and volumes, per structure and case.
 
-    Folders are matched by file names without suffix. Both label maps of a pair must lie on one
-    grid, of which one of them may hold a part. A structure absent from both is not scored; one
-    that is missed, or found where there is none, has Dice and NSD 0 and no distances. Exit code 1
-    if a pair of several failed (the others are measured), 2 for an error.
+    Folders are matched by file names without suffix. Both label maps of a pair
+    must lie on one grid, of which one of them may hold a part. A structure
+    absent from both is not scored; one that is missed, or found where there is
+    none, has Dice and NSD 0 and no distances. Exit code 1 if a pair of several
+    failed, or a prediction is missing (the others are measured), 2 for an
+    error.
     """
     from oneslice.evaluation.comparison import pair, rows_csv
     from oneslice.evaluation.metrics import check_tolerance
@@ -49,7 +51,8 @@ def evaluate(
         _print(rows, tolerance)
     if pairs.unmatched:
         typer.echo(f"No reference, not compared: {', '.join(pairs.unmatched)}", err=True)
-    exit_if_failed(failed, len(pairs.matched), "pairs")
+    failed |= dict.fromkeys(pairs.missing, "there is no prediction of that name")
+    exit_if_failed(failed, len(pairs.matched) + len(pairs.missing), "pairs")
 
 
 def _measure(pairs: Pairs, tolerance: float) -> tuple[list[Row], dict[str, str]]:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from oneslice.pool import Augmentations
     from oneslice.support import Support
 
-_SCANS = "Scans: files, folders, globs, DICOM series folders or zips of them."
+_SCANS = "Scans: files, folders, globs, DICOM series folders, or zips of one series each."
 _LABELS = (
     "Label map on the support's grid in which at least one slice is labelled (NIfTI, NRRD, MHA, "
-    "DICOM SEG). The labelled slices are found by themselves."
+    "DICOM SEG, pictures). The labelled slices are found by themselves."
 )
-_NAMES = "Structure names, e.g. liver=1,spleen=4; needed only if the label file carries none."
+_NAMES = "Names of all labels, e.g. liver=1,spleen=4, instead of what their file calls them."
 _MODEL = "mini, a downloaded checkpoint, a folder or a .pt file; see 'oneslice models list'."
 _AUGMENTATIONS = (
     "Copies of each labelled slice for --search pool: a number, or 2x for 2 per query slice."
@@ -87,7 +87,7 @@ def segment(
         Effort,
         typer.Option(
             help="default: where fewer than three slices are labelled, the support's own scan is "
-            "segmented first; fast: it is not; best: and each scan is gone through twice."
+            "segmented first; fast: it is not; best: and each other scan is gone through twice."
         ),
     ] = Effort.DEFAULT,
     strategy: Annotated[
@@ -104,7 +104,9 @@ def segment(
         str | None, typer.Option(help=_AUGMENTATIONS, show_default="16")
     ] = None,
     window: Annotated[str | None, typer.Option(help=_WINDOW)] = None,
-    modality: Annotated[Modality | None, typer.Option(help="If the files do not say.")] = None,
+    modality: Annotated[
+        Modality | None, typer.Option(help="Of all scans, whatever the files say.")
+    ] = None,
     axis: Annotated[
         int | None, typer.Option(min=0, max=2, help="Slice axis of the files, 0 to 2.")
     ] = None,
@@ -147,7 +149,9 @@ def segment(
     frame: Annotated[
         int | None, typer.Option(help="Frame of 4D scans and label maps, from 0.")
     ] = None,
-    format: Annotated[Format | None, typer.Option(help="Default: the scan's own.")] = None,
+    format: Annotated[
+        Format | None, typer.Option(help="Default: the scan's own, or NIfTI.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
     memory: Annotated[int, typer.Option(help="MiB of features kept for reuse.")] = 1024,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
@@ -163,14 +167,17 @@ def segment(
 ) -> None:
     """Segment scans from one labelled slice.
 
-    Label one slice of one scan (or a few), then let oneslice do the rest of that scan and every
-    other scan of the study:
+    Label one slice of one scan (or a few), then let oneslice do the rest of
+    that scan and every other scan of the study:
 
-        oneslice segment study/*.nii.gz --support study/p01.nii.gz --labels p01-label.nii.gz -o out
+        oneslice segment study/*.nii.gz --support study/p01.nii.gz \\
+            --labels p01-label.nii.gz -o out
 
-    Each result lies on its scan's exact grid; a JSON file beside it says how it came about: the
-    matched support, its distance and the confidence of every slice. Slices that were labelled are
-    kept as given. Exit code 1 if a scan of several failed (the others are done), 2 for an error.
+    Each result lies on its scan's exact grid; a JSON file beside it says how it
+    came about: the supports, the settings, and of every slice the chosen
+    support, its distance and the confidence. What was labelled is kept as
+    given. Exit code 1 if a scan of several failed (the others are done), 2 for
+    an error.
     """
     from oneslice.batch import Reading, plan_jobs, refuse_unwritable
     from oneslice.formats import find_scans

@@ -52,18 +52,20 @@ class Pairs:
     Args:
         matched: (prediction, reference) by name.
         unmatched: predictions without a reference.
+        missing: references without a prediction.
     """
 
     matched: dict[str, tuple[Path, Path]]
     unmatched: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def pair(predictions: Path, references: Path) -> Pairs:
     """Pair two files, or two folders by the names of their files without suffix.
 
     Raises:
-        InputError: one is a file and the other a folder, nothing is there, or a reference has no
-            prediction or several.
+        InputError: one is a file and the other a folder, nothing is there, no reference has a
+            prediction, or one has several.
 
     """
     for path in (predictions, references):
@@ -74,14 +76,15 @@ def pair(predictions: Path, references: Path) -> Pairs:
     if not references.is_dir():
         return Pairs({stem_of(references): (predictions, references)})
     predicted, expected = _label_maps(predictions), _label_maps(references)
-    if missing := [name for name in expected if name not in predicted]:
+    both = [name for name in expected if name in predicted]
+    if not both:
         raise InputError(
-            f"{predictions}: no prediction for {len(missing)} of {len(expected)} references "
-            f"({', '.join(missing[:5])}); files are matched by their names without suffix"
+            f"{predictions}: no prediction for any of {len(expected)} references "
+            f"({', '.join(list(expected)[:5])}); files are matched by their names without suffix"
         )
+    matched = {name: (only_one(predicted[name]), only_one(expected[name])) for name in both}
     extra = tuple(name for name in predicted if name not in expected)
-    matched = {name: (only_one(predicted[name]), only_one(expected[name])) for name in expected}
-    return Pairs(matched, extra)
+    return Pairs(matched, extra, tuple(name for name in expected if name not in predicted))
 
 
 def _label_maps(folder: Path) -> dict[str, list[Path]]:

@@ -14,6 +14,19 @@ from oneslice.formats import atomic_path
 _STYLES = {Extents.KNOWN: "-", Extents.UNKNOWN: "--"}
 
 
+def require_matplotlib() -> None:
+    """Raise if nothing can be plotted; to be asked before long work, too.
+
+    Raises:
+        InputError: matplotlib is not installed.
+
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise InputError("the plot needs matplotlib: pip install 'oneslice[demo]'") from error
+
+
 def plot(rows: Rows, summaries: Sequence[VariantSummary], title: str, path: Path) -> Path:
     """Draw one line for each of ``rows.places``' lines and each setting, as a PNG.
 
@@ -21,13 +34,9 @@ def plot(rows: Rows, summaries: Sequence[VariantSummary], title: str, path: Path
         InputError: matplotlib is not installed.
 
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError(
-            "the plot needs matplotlib: pip install 'oneslice[demo]', then run again (what was "
-            "measured is kept)"
-        ) from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for (line, extents), (x, y) in _lines(rows, summaries).items():

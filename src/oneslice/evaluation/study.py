@@ -12,7 +12,7 @@ import oneslice
 from oneslice.evaluation.datasets import Benchmark, Case
 from oneslice.evaluation.datasets.catalog import DESCRIPTIONS
 from oneslice.evaluation.plan import Extents
-from oneslice.evaluation.plots import plot
+from oneslice.evaluation.plots import plot, require_matplotlib
 from oneslice.evaluation.provenance import data_hash, versions
 from oneslice.evaluation.results import CaseResult, RunFolder, RunSettings, Unit
 from oneslice.evaluation.runner import Run, execute
@@ -71,9 +71,12 @@ def conduct(
         progress: called when a result begins to be computed.
 
     Raises:
-        InputError: the folder holds a run with other settings, or something cannot be read.
+        InputError: the folder holds a run with other settings, something cannot be read, or there
+            is something to plot and nothing to plot it with.
 
     """
+    if study.rows.axis:
+        require_matplotlib()
     folder.begin(_settings(study), {"command": list(command), "versions": versions()})
     units = study.run.all_units()
     announce(sum(folder.load(unit) is not None for unit in units), len(units))
