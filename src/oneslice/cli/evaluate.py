@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from oneslice.evaluation.comparison import Pairs, Row
 
 
+_EITHER = "A label map, or a folder of them."
+
+
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(metavar="PRED", help="A label map or a folder of them.")],
-    references: Annotated[Path, typer.Argument(metavar="REF", help="A label map or a folder of them.")],
+    predictions: Annotated[Path, typer.Argument(metavar="PRED", help=_EITHER)],
+    references: Annotated[Path, typer.Argument(metavar="REF", help=_EITHER)],
     tolerance: Annotated[
         float, typer.Option(help="Of the normalised surface Dice (NSD), in mm.")
     ] = 2.0,

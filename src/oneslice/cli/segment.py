@@ -165,12 +165,12 @@ def segment(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Segment scans from one labelled slice.
+    r"""Segment scans from one labelled slice.
 
     Label one slice of one scan (or a few), then let oneslice do the rest of
     that scan and every other scan of the study:
 
-        oneslice segment study/*.nii.gz --support study/p01.nii.gz \\
+        oneslice segment study/*.nii.gz --support study/p01.nii.gz \
             --labels p01-label.nii.gz -o out
 
     Each result lies on its scan's exact grid; a JSON file beside it says how it
