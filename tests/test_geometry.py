@@ -47,7 +47,8 @@ class TestGeometry:
         ("shape", "affine", "message"),
         [
             ((2, 3), np.eye(4), "three axes"),
-            ((2, 3, 0), np.eye(4), "three axes"),
+            ((2, 3, 0), np.eye(4), "along an axis is a whole number from 1 up, not 0"),
+            ((2, 3, 2.5), np.eye(4), "along an axis is a whole number from 1 up, not 2.5"),
             ((2, 3, 4), np.eye(3), "4 x 4"),
             ((2, 3, 4), np.full((4, 4), np.nan), "finite"),
             ((2, 3, 4), np.diag([1, 0, 1, 1]), "singular"),
@@ -229,3 +230,8 @@ class TestMatchingAxis:
 def test_spacing_is_three_positive_lengths(spacing):
     with pytest.raises(InputError, match="three positive lengths"):
         Geometry.from_parts((3, 3, 3), spacing)
+
+
+def test_a_direction_is_three_by_three():
+    with pytest.raises(InputError, match="3 x 3 matrix"):
+        Geometry.from_parts((3, 3, 3), direction=np.eye(2))

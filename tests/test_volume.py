@@ -92,6 +92,8 @@ def test_renaming():
     assert [s.name for s in labels.structures] == ["old", "label 2"]
     with pytest.raises(InputError, match="no name for label 2; add it to --names"):
         labels.renamed({"liver": 1})
+    with pytest.raises(InputError, match="one label two names"):
+        labels.renamed({"liver": 1, "spleen": 2, "lien": 2})
 
 
 def test_background_is_no_structure():

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from oneslice.checks import whole
 from oneslice.errors import InputError
 
 Array = np.ndarray[Any, Any]
@@ -48,8 +49,9 @@ class Geometry:
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=float)
-        if len(self.shape) != 3 or min(self.shape) < 1:
-            raise InputError(f"a volume needs three axes of at least one voxel, not {self.shape}")
+        if len(self.shape) != 3:
+            raise InputError(f"a volume has three axes, not {len(self.shape)}")
+        shape = tuple(whole(n, "the number of voxels along an axis", 1) for n in self.shape)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError("the affine must be a finite 4 x 4 matrix")
         columns = affine[:3, :3]
@@ -57,7 +59,7 @@ class Geometry:
             raise InputError("the affine is singular: check the spacing and direction in the file")
         affine.flags.writeable = False
         object.__setattr__(self, "affine", affine)
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "shape", shape)
 
     @classmethod
     def from_parts(
@@ -70,12 +72,16 @@ class Geometry:
         """Build from ITK's terms: spacing and origin in mm, direction (3, 3) by columns.
 
         Raises:
-            InputError: as the class, or the spacing is not three positive lengths.
+            InputError: as the class, the spacing is not three positive lengths, or the direction
+                not (3, 3).
         """
         if np.shape(spacing) != (3,) or not np.min(spacing) > 0:
             raise InputError(f"spacing is three positive lengths in mm, not {spacing}")
+        columns = np.eye(3) if direction is None else np.asarray(direction, float)
+        if columns.shape != (3, 3):
+            raise InputError(f"direction is a 3 x 3 matrix, not of shape {columns.shape}")
         affine = np.eye(4)
-        affine[:3, :3] = (np.eye(3) if direction is None else np.asarray(direction)) * spacing
+        affine[:3, :3] = columns * spacing
         affine[:3, 3] = origin
         return cls(shape, affine)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from oneslice.formats import atomic_path, describe_structures, sidecar_path, write_label_map
+from oneslice.formats.suffixes import output_format
 from oneslice.geometry import Array, Geometry
 from oneslice.volume import LabelMap, Structure
 
@@ -83,6 +84,7 @@ class Segmentation:
         Raises:
             InputError: another suffix, the file exists, or it cannot be written.
         """
+        output_format(Path(path))
         content = {"structures": describe_structures(self.structures)} | self.record
         text = json.dumps(content, indent=1) + "\n"
         with atomic_path(sidecar_path(Path(path)), overwrite) as sidecar:

@@ -25,9 +25,9 @@ class Volume:
         geometry: its grid.
         modality: None if the file does not say.
         slice_axis: the acquisition's through-plane axis, None if the file does not say.
-        water: what water is in a CT, 0 in Hounsfield units; None: its intensities tell.
         name: what to call it in messages and output names.
         source: where it was read from.
+        water: what water is in a CT, 0 in Hounsfield units; None: its intensities tell.
 
     Raises:
         InputError: wrong number of axes, not real numbers, NaN, infinite or beyond what float32
@@ -119,6 +119,9 @@ class LabelMap:
         structures: one entry for each value that may occur; absent ones are added unnamed.
         name: what to call it in messages.
 
+    Raises:
+        InputError: another shape than the grid's, negative or broken numbers, or one above 65535.
+
     """
 
     array: Array
@@ -139,9 +142,11 @@ class LabelMap:
         """The same labels with names given by the user, ``{"liver": 1, ...}``.
 
         Raises:
-            InputError: a label that occurs has no name.
+            InputError: a label that occurs has no name, or one has two.
 
         """
+        if len(set(names.values())) < len(names):
+            raise InputError(f"{self.name}: names {names} give one label two names")
         by_value = {value: name for name, value in names.items()}
         present = {int(v) for v in np.unique(self.array)} - {0}
         if missing := sorted(present - set(by_value)):

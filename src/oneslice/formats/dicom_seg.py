@@ -13,29 +13,27 @@ from oneslice.formats.dicom_files import (
     dicom_files,
     is_dicom,
     is_segmentation,
-    pick_series,
     read_headers,
 )
 from oneslice.geometry import Array, Geometry
 from oneslice.volume import Structure, Volume, default_color
 
 
-def find_segmentation(path: Path, series: str | None = None) -> Path | None:
+def find_segmentation(path: Path) -> Path | None:
     """The SEG file at ``path`` or in that folder, None if there is none.
 
     Raises:
-        InputError: several of them, and ``series`` does not choose one.
+        InputError: several of them.
 
     """
     files = dicom_files(path) if path.is_dir() else [path] if is_dicom(path) else []
     found = [header for header in read_headers(files) if is_segmentation(header)]
     if not found:
         return None
-    chosen = found if series is None else pick_series(found, series, path)
-    if len(chosen) > 1:
-        names = ", ".join(Path(str(header.filename)).name for header in chosen)
-        raise InputError(f"{path}: holds {len(chosen)} segmentations, give one file of: {names}")
-    return Path(str(chosen[0].filename))
+    if len(found) > 1:
+        names = ", ".join(Path(str(header.filename)).name for header in found)
+        raise InputError(f"{path}: holds {len(found)} segmentations, give one file of: {names}")
+    return Path(str(found[0].filename))
 
 
 def read_segmentation(

@@ -21,7 +21,6 @@ from oneslice.volume import LabelMap, Volume
 def read_label_map(
     path: str | Path,
     *,
-    series: str | None = None,
     frame: int | None = None,
     scan: Volume | None = None,
 ) -> LabelMap:
@@ -32,7 +31,6 @@ def read_label_map(
 
     Args:
         path: a file or folder.
-        series: the SeriesInstanceUID to take from a DICOM folder that holds several.
         frame: which 3D label map to take from a 4D file, from 0; other files have no choice.
         scan: what is labelled; pictures of some slices of it are placed by their names, and it
             tells how far slices are apart where a DICOM SEG does not.
@@ -44,10 +42,10 @@ def read_label_map(
     """
     path = Path(path)
     with reading(path):
-        segmentation = find_segmentation(path, series) if path.exists() else None
+        segmentation = find_segmentation(path) if path.exists() else None
     if segmentation is not None:
         return LabelMap(*read_segmentation(segmentation, scan), str(path))
-    image = read_image(path, series=series, frame=frame, palette=True)
+    image = read_image(path, frame=frame, palette=True)
     if scan is not None and not image.located:
         image = spread_by_name(image, path, scan)
     structures = segments_to_structures(image.header) or read_sidecar(path)
