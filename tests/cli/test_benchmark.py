@@ -9,6 +9,7 @@ from oneslice.cli import app
 from oneslice.cli.benchmark import Target
 from oneslice.errors import InputError
 from oneslice.evaluation.datasets import Benchmark
+from tests.cli.command import oneslice
 from tests.evaluation.cohort import write_pairs
 
 
@@ -41,6 +42,15 @@ def test_a_folder_of_pairs(pairs, tmp_path):
     assert manifest["versions"]["oneslice"]
     again = run("folder", "--data", pairs, "--method", "copy", "-o", out)
     assert "4 of 4 results are there already" in again.output
+
+
+def test_an_error_before_anything_is_measured_stands_alone(pairs, tmp_path):
+    arguments = ("benchmark", "folder", "--data", pairs, "--method", "copy", "-o", tmp_path / "out")
+    assert oneslice(*arguments).code == 0
+    done = oneslice(*arguments, "--shots", "1")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("oneslice: ") and "another shots of copy" in line
 
 
 def test_json(pairs, tmp_path):

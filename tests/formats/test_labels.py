@@ -109,7 +109,14 @@ def test_foreign_sidecars_are_ignored(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "entries", [7, [{"value": 1}], [[1]], [{"value": 1, "name": "a", "color": [1]}]]
+    "entries",
+    [
+        7,
+        [{"value": 1}],
+        [[1]],
+        [{"value": 1, "name": "a", "color": [1]}],
+        [{"value": 0, "name": "a", "color": [1, 2, 3]}],
+    ],
 )
 def test_spoilt_sidecars_are_named(tmp_path, entries):
     path = write_label_map(_labels(), tmp_path / "a.nii.gz")

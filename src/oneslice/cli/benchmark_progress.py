@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,11 +20,13 @@ def conduct_with_progress(study: Study, folder: RunFolder) -> Report:
     """Run a study; say on stderr what is resumed, what runs, and how long it will take."""
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
     console = Console(stderr=True, markup=False)
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+    bar = Progress(*columns, TimeRemainingColumn(), console=console)
+    with ExitStack() as shown:
         task = bar.add_task("starting")
         counter = _Counter()
 
         def announce(there: int, total: int) -> None:
+            shown.enter_context(bar)  # not before, so that an early error stands alone
             counter.done = there
             bar.update(task, total=total, completed=there)
             if there:

@@ -44,7 +44,7 @@ def read_sidecar(label_file: Path) -> tuple[Structure, ...]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["structures"]
         return tuple(_structure(entry) for entry in entries)
-    except (KeyError, TypeError, ValueError) as error:
+    except (InputError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f'{path}: "structures" must be a list of {{"value": 1, "name": "liver", '
             '"color": [255, 0, 0]}; mend it or remove the file'
