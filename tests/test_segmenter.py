@@ -103,11 +103,12 @@ def test_arrays_with_a_geometry_are_enough(segmenter):
     assert np.array_equal(found.array[..., MIDDLE], labels[..., MIDDLE])
 
 
-def test_files_are_read_and_the_result_is_saved_whole(segmenter, tmp_path):
+def test_files_are_read_and_the_result_is_saved_whole(segmenter, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     scan = write_volume(patient(2, SHORT).image, tmp_path / "p02.nii.gz")
     labelled = write_volume(patient(1).image, tmp_path / "p01.nii.gz")
     labels = write_label_map(patient(1).support.labels, tmp_path / "labels.seg.nrrd")
-    found = segmenter.segment(scan, Support.load(labelled, labels))
+    found = segmenter.segment(scan, Support.load("p01.nii.gz", "labels.seg.nrrd"))
     target = found.save(tmp_path / "out" / "p02.nii.gz")
     again = read_label_map(target)
     assert np.array_equal(again.array, found.array)

@@ -158,7 +158,7 @@ class Support:
             )
             for structure in self.structures
         }
-        return {"scan": self.image.location, "labels": self.labels.name, "slices": slices}
+        return {"scan": self.image.location, "labels": self.labels.location, "slices": slices}
 
     def is_of(self, scan: Volume) -> bool:
         """Whether the scan is the support's own."""

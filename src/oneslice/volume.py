@@ -71,7 +71,7 @@ class Volume:
     @property
     def location(self) -> str:
         """Where it was read from, as a whole path; its name if it was not."""
-        return str(self.source.resolve()) if self.source else self.name
+        return _location(self.source, self.name)
 
     @property
     def through_plane_axis(self) -> int:
@@ -118,6 +118,7 @@ class LabelMap:
         geometry: its grid.
         structures: one entry for each value that may occur; absent ones are added unnamed.
         name: what to call it in messages.
+        source: where it was read from.
 
     Raises:
         InputError: another shape than the grid's, negative or broken numbers, or one above 65535.
@@ -128,6 +129,7 @@ class LabelMap:
     geometry: Geometry
     structures: tuple[Structure, ...] = field(default=())
     name: str = "labels"
+    source: Path | None = None
 
     def __post_init__(self) -> None:
         _check_grid(self.array, self.geometry, self.name)
@@ -137,6 +139,11 @@ class LabelMap:
             if value:
                 known.setdefault(int(value), Structure.unnamed(int(value)))
         object.__setattr__(self, "structures", tuple(known[v] for v in sorted(known)))
+
+    @property
+    def location(self) -> str:
+        """Where it was read from, as a whole path; its name if it was not."""
+        return _location(self.source, self.name)
 
     def renamed(self, names: dict[str, int]) -> LabelMap:
         """The same labels with names given by the user, ``{"liver": 1, ...}``.
@@ -160,6 +167,10 @@ class LabelMap:
             for value, name in by_value.items()
         )
         return replace(self, structures=tuple(structures))
+
+
+def _location(source: Path | None, name: str) -> str:
+    return str(source.resolve()) if source else name
 
 
 def _check_grid(array: Array, geometry: Geometry, name: str) -> None:

@@ -44,12 +44,12 @@ def read_label_map(
     with reading(path):
         segmentation = find_segmentation(path) if path.exists() else None
     if segmentation is not None:
-        return LabelMap(*read_segmentation(segmentation, scan), str(path))
+        return LabelMap(*read_segmentation(segmentation, scan), str(path), path)
     image = read_image(path, frame=frame, palette=True)
     if scan is not None and not image.located:
         image = spread_by_name(image, path, scan)
     structures = segments_to_structures(image.header) or read_sidecar(path)
-    return LabelMap(image.array, image.geometry, structures, str(path))
+    return LabelMap(image.array, image.geometry, structures, str(path), path)
 
 
 def write_label_map(labels: LabelMap, path: str | Path, *, overwrite: bool = False) -> Path:
