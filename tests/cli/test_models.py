@@ -14,6 +14,7 @@ import time
 import pytest
 
 from oneslice import config
+from oneslice.cli.models import named_or_default
 from oneslice.sam2.registry import MINI_FOLDER, NAMES
 from tests.cli.command import oneslice
 
@@ -50,6 +51,14 @@ def test_use_chooses_a_folder_and_list_shows_it(tmp_path):
     assert config.default_model() == "mini"
 
 
+def test_a_run_says_which_default_it_uses(tmp_path, capsys):
+    assert named_or_default("mini") == "mini" and not capsys.readouterr().err
+    assert named_or_default(None) == "mini" and "models download" in capsys.readouterr().err
+    config.set_default_model(str(MINI_FOLDER))
+    assert named_or_default(None) == str(MINI_FOLDER)
+    assert capsys.readouterr().err == f"Using {MINI_FOLDER}, the default that you chose.\n"
+
+
 def test_brackets_in_a_path_are_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     shutil.copytree(MINI_FOLDER, tmp_path / "[bold]" / "[" / "x]")
@@ -57,7 +66,7 @@ def test_brackets_in_a_path_are_shown(tmp_path, monkeypatch):
     assert "/[bold]/[/x] " in oneslice("models", "list").out
 
 
-@pytest.mark.parametrize("model", ["sam2.1-tiny", "nonsense", "."])
+@pytest.mark.parametrize("model", ["sam2.1-tiny", "nonsense", ".", ""])
 def test_use_refuses_what_cannot_be_loaded(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = oneslice("models", "use", model)

@@ -90,11 +90,11 @@ def use(model: Model) -> None:
 
 
 def named_or_default(model: str | None) -> str:
-    """The model to run: the one named, else the default; where nobody chose one, with a hint."""
+    """The model to run: the one named, else the default, which is said."""
     from oneslice.config import default_model
     from oneslice.sam2.catalogue import model_in_use
 
-    if model:
+    if model is not None:
         return model
     chosen = default_model()
     if chosen is None:
@@ -105,6 +105,7 @@ def named_or_default(model: str | None) -> str:
         )
     else:
         _refuse_if_gone(chosen)
+        typer.echo(f"Using {chosen}, the default that you chose.", err=True)
     return model_in_use()
 
 

@@ -63,6 +63,8 @@ def locate(name_or_path: str | Path, *, offline: bool = False) -> Location:
     if official is not None:
         return _locate_official(official, offline)
     path = Path(name_or_path).expanduser()
+    if not name_or_path.strip():
+        raise _unknown(name_or_path)
     if path.exists() or path.suffix.lower() in FILE_TYPES or path.name != name_or_path:
         return _locate_path(path)
     raise _unknown(name_or_path)
