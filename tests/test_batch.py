@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from oneslice.batch import (
     CaseReport,
     Job,
     Reading,
+    is_done,
     millilitres,
     plan_jobs,
     refuse_unwritable,
@@ -120,3 +122,17 @@ def test_a_failed_case_has_no_output_in_json():
         "least_certain": [],
         "error": "why",
     }
+
+
+@pytest.mark.parametrize(
+    ("recorded", "done"),
+    [("gone/c1/image.nii.gz", True), ("gone/c2/image.nii.gz", False), ("c2/image.nii.gz", False)],
+)
+def test_a_result_is_done_if_its_scan_was_moved_with_its_folder(tmp_path, recorded, done):
+    """The name of the file alone is not enough: many are called alike."""
+    for case in ("c1", "c2"):
+        (tmp_path / case).mkdir()
+        (tmp_path / case / "image.nii.gz").touch()
+    (tmp_path / "out.nii.gz").touch()
+    (tmp_path / "out.json").write_text(json.dumps({"scan": str(tmp_path / recorded)}))
+    assert is_done(Job(tmp_path / "c1" / "image.nii.gz", tmp_path / "out.nii.gz")) is done

@@ -1,5 +1,7 @@
 """Drawn and generated scans followed from their labelled slices with the shipped checkpoint."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,11 @@ from oneslice import Segmenter, Settings
 from oneslice.camera import Camera
 from oneslice.clock import Stopwatch
 from oneslice.following import Follower, _Part
+from oneslice.frames import Frames, Window
 from oneslice.fusion import Blend, fuse, overlap
+from oneslice.geometry import Geometry, SliceView
 from oneslice.trail import Step, Trail
-from oneslice.volume import Structure
+from oneslice.volume import Structure, Volume
 from tests.cohort import MIDDLE, STRUCTURES, dice, patient
 from tests.phantoms import SIZE, disc, frames, moving, picture
 
@@ -55,6 +59,17 @@ def test_small_structures_go_alone_and_the_large_ones_together(segmenter):
     without = follower(segmenter, images, (ONE, TWO), closeup=False)
     assert without._groups({1: labels(small, large)}) == [([0, 1], SIZE)]
     assert pair._groups({0: labels(small), 2: labels(small)}) == [([0], side)]
+
+
+@pytest.mark.parametrize(("row_mm", "column_mm", "longest"), [(1.0, 1.0, 10), (0.5, 2.0, 6)])
+def test_how_long_a_structure_is_goes_by_rows_and_columns(segmenter, row_mm, column_mm, longest):
+    mask = torch.zeros(SIZE, SIZE)
+    mask[10:20, 30:33] = 1  # ten rows, three columns
+    image = picture(mask)
+    grid = Geometry.from_parts(tuple(image.shape), (5.0, row_mm, column_mm))
+    shown = Frames(Volume(image.numpy(), grid), SliceView((0, 1, 2)), Window(0, 1), SIZE)
+    one = replace(follower(segmenter, [image]), frames=shown)
+    assert one._groups({0: labels(mask)}) == [([0], 3 * longest)]
 
 
 def test_what_no_slice_shows_is_found_nowhere_and_the_work_adds_up(segmenter):

@@ -100,6 +100,11 @@ def test_presets_are_level_and_width(name):
     assert (window.low, window.high) == (level - width / 2, level + width / 2)
 
 
+def test_presets_by_their_ends():
+    assert Window.parse("liver") == Window(-20, 140)
+    assert Window.parse("lung") == Window(-1350, 150)
+
+
 def test_windows_are_applied_linearly_and_clipped():
     window = Window.parse("-100,300")
     scaled = window.apply(np.array([-500, -100, 100, 300, 9000], np.int16))

@@ -4,7 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneslice.presence import evidence, evidence_followed, reach, stretches, unless_rivalled
+from oneslice.presence import (
+    evidence,
+    evidence_followed,
+    reach,
+    stretches,
+    unless_beyond,
+    unless_rivalled,
+)
 
 
 def column(values):
@@ -48,6 +55,17 @@ def test_slices_are_measured_against_the_best_of_their_scan():
     assert there.tolist() == [False, True, True, True, False]
     worse = evidence(agreement - 0.1, cost + 0.1)  # another checkpoint, another modality
     assert np.array_equal(worse[:, 0] > 0, there)
+
+
+def test_slices_beyond_the_expected_height_need_more_evidence():
+    """Bowel like a spleen, far below it, against the spleen itself."""
+    odds = column([3, 3, 3, -20, 2.5, 2.5, 2.5])
+    beyond = column([2, 1.5, 1, 0.5, 0, 0, 0])
+    assert np.flatnonzero(stretches(odds)).tolist() == [0, 1, 2]
+    less = unless_beyond(odds, beyond)
+    assert np.flatnonzero(stretches(less)).tolist() == [4, 5, 6]
+    assert np.array_equal(less[beyond == 0], odds[beyond == 0])
+    assert (np.diff(less[:3, 0]) >= 0).all() and less[0] == less[1]  # farther off is not worse
 
 
 def test_of_two_structures_with_the_same_mask_only_one_is_there():

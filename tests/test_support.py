@@ -134,6 +134,18 @@ def test_it_knows_its_own_scan():
     assert not scan.support.is_of(Volume(scan.image.array, moved))
 
 
+@pytest.mark.parametrize("upwards", [1.0, -1.0])
+def test_a_support_is_described_by_its_slices_as_the_file_counts_them(upwards):
+    array = np.arange(324).reshape(6, 6, 9)
+    grid = Geometry.from_parts(array.shape, (1, 1, 4), direction=np.diag([1, 1, upwards]))
+    labels = np.zeros(array.shape, np.uint8)
+    labels[2:4, 2:4, [1, 6]] = 1
+    structures = (Structure(1, "liver", (1, 2, 3)),)
+    support = Support(Volume(array, grid, name="p"), LabelMap(labels, grid, structures))
+    expected = {"scan": "p", "labels": "labels", "slices": {"liver": [1, 6]}}
+    assert support.describe() == expected
+
+
 def test_structures_of_several_supports_are_joined_by_value():
     first, second = patient(0).labelled([6], values=(3,)), patient(1).labelled([6], values=(1, 3))
     assert [s.value for s in all_structures((first, second))] == [1, 3]

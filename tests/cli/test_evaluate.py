@@ -165,16 +165,17 @@ def test_wrong_grids_are_refused(folders):
         run(predictions / "a.nii.gz", references / "a.nii.gz")
 
 
-def test_labels_stored_as_a_part_of_the_grid_are_measured_on_the_whole(folders):
+@pytest.mark.parametrize("cut", [0, 1])
+def test_labels_stored_as_a_part_of_the_grid_are_measured_on_the_whole(folders, cut):
     predictions, references = folders
     pair = predictions / "b.nii.gz", references / "b.nii.gz"
     before = run(*pair).output
-    whole = read_label_map(pair[1])
+    whole = read_label_map(pair[cut])
     shown = np.flatnonzero(whole.array.any((0, 1)))
     box = (slice(None), slice(None), slice(shown[0], shown[-1] + 1))
     part = LabelMap(whole.array[box], whole.geometry.part(box), whole.structures)
     assert part.array.shape != whole.array.shape
-    write_label_map(part, pair[1], overwrite=True)
+    write_label_map(part, pair[cut], overwrite=True)
     assert run(*pair).output == before
 
 

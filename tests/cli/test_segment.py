@@ -259,6 +259,18 @@ def test_a_dicom_series(study):
     assert found.geometry.difference(read.geometry) is None and (found.array == 1).any()
 
 
+def test_a_series_of_a_folder_with_two(study):
+    grid = patient(0, SHORT).image.geometry
+    for series, number in (("1.5", 0), ("1.7", 1)):
+        array = np.clip(patient(number, SHORT).image.array, 0, 300).astype(np.int16)
+        write_series(study / "dicom", array, grid, series=series)
+    refusal(segment("dicom", support="dicom"), study, "choose with --series")
+    done = segment("dicom", support="dicom", more=("--series", "1.5"))
+    assert done.code == 0, done
+    found = read_label_map(study / "out/dicom.nii.gz").array[..., LABELLED]
+    assert np.array_equal(found, patient(0, SHORT).labels.array[..., LABELLED])
+
+
 def test_a_frame_of_a_4d_scan(study):
     images = [patient(n, SHORT).image for n in (0, 1)]
     array = np.stack([image.array for image in images], -1)

@@ -63,6 +63,16 @@ def test_a_structure_at_the_border_has_a_surface_there():
     assert 0 < found.assd < 1
 
 
+def test_distances_are_the_same_either_way():
+    """A far piece in one of them is far from the other, whichever is the prediction."""
+    plain = cube((4, 4, 4))
+    more = plain.copy()
+    more[0:2, 0:2, 0:2] = True
+    one, other = compare(plain, more, UNIT), compare(more, plain, UNIT)
+    assert one.assd == pytest.approx(other.assd) and one.hd95 == pytest.approx(other.hd95)
+    assert one.assd > 0.1 and one.nsd == pytest.approx(other.nsd)
+
+
 def test_one_slice():
     found = compare(cube((4, 4, 4))[:, :, 5:6], cube((5, 4, 4))[:, :, 5:6], (1.0, 1.0, 8.0))
     assert found.dice == pytest.approx(5 / 6)

@@ -97,6 +97,7 @@ def test_overlaps_add_up_before_dice_is_taken():
 
 def test_folds_weigh_alike_whatever_their_scans():
     assert mean_over_folds({1: [0.2, 0.4], 2: [0.9]}) == pytest.approx((0.3 + 0.9) / 2)
+    assert mean_over_folds({1: [0.0], 2: [0.0], 3: [0.9]}) == pytest.approx(0.3)
     assert mean_over_folds({1: [0.2, 0.4], 2: []}) == pytest.approx(0.3)
     assert mean_over_folds({}) is None
 

@@ -133,6 +133,13 @@ def test_other_settings_are_refused_and_more_methods_are_not(dataset, tmp_path):
     }
 
 
+def test_a_method_that_a_later_start_leaves_out_keeps_its_settings(dataset, tmp_path):
+    measure(study(dataset), tmp_path / "out")
+    measure(study(dataset, Variant("other", Copy(), 3)), tmp_path / "out")
+    with pytest.raises(InputError, match="another shots of copy"):
+        measure(study(dataset, Variant("copy", Copy(), 1)), tmp_path / "out")
+
+
 def test_a_result_by_another_support_is_measured_again(tmp_path):
     names = ["a", "b", "c", "d", "e", "f"]
     write_pairs(tmp_path / "pairs", names)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from oneslice.errors import InputError
@@ -40,6 +42,12 @@ def test_distances_are_means_over_what_was_found():
     assert summary.structures[0].missed == 1
     row = further_table([summary], Extents.KNOWN, 2.0).rows[0]
     assert row[1] == "4.0" and row[4] == "1"
+
+
+def test_memory_is_the_largest_and_time_the_mean_of_all_scans():
+    peaks = [replace(result(1, "a", 0.5), peak_mib=peak) for peak in (100.0, 300.0, None)]
+    (summary,) = summarise([replace(peaks[0], seconds=5.0), *peaks[1:]], ["liver"])
+    assert further_table([summary], Extents.KNOWN, 2.0).rows[0][-2:] == ("3.0", "300")
 
 
 def test_what_is_not_scored_never_counts_as_zero():

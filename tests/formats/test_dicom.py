@@ -151,6 +151,16 @@ def test_a_medium_with_its_table_of_contents_above_the_scan(tmp_path):
         read_volume(tmp_path / "cd" / "DICOMDIR")
 
 
+@pytest.mark.parametrize("modality", ["RTDOSE", "PR", "SR"])
+def test_pixels_that_were_made_from_a_scan_are_no_scan(tmp_path, modality):
+    for path in write_series(tmp_path / "derived", ARRAY, GRID, series="1.9"):
+        dataset = pydicom.dcmread(path)
+        dataset.Modality = modality
+        dataset.save_as(tmp_path / path.name)
+    write_series(tmp_path, ARRAY, GRID, series="1.5")
+    assert np.array_equal(read_volume(tmp_path).array, ARRAY)
+
+
 def test_an_object_that_is_no_image_is_named(tmp_path):
     contours = slice_dataset(ARRAY[..., 0], [0, 0, 0], GRID)
     del contours.Rows, contours.PixelData
@@ -237,6 +247,15 @@ def test_mixed_slices_are_refused_and_the_odd_ones_named(tmp_path, other, messag
         read_volume(tmp_path)
 
 
+def test_slices_of_another_pixel_spacing_are_refused(tmp_path):
+    path = write_series(tmp_path, ARRAY, GRID)[2]
+    dataset = pydicom.dcmread(path)
+    dataset.PixelSpacing = [1.6, 1.4]
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="different pixel spacing"):
+        read_volume(tmp_path)
+
+
 def test_slices_at_one_place_are_named(tmp_path):
     path = write_series(tmp_path, ARRAY, GRID)[3]
     copy = path.with_name("copy.dcm")
@@ -254,6 +273,24 @@ def test_a_slice_without_position(tmp_path):
     dataset.save_as(tmp_path / "photo.dcm", enforce_file_format=True)
     with pytest.raises(InputError, match=r"photo\.dcm does not say where its slice lies"):
         read_volume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"SliceThickness": 5, "SpacingBetweenSlices": 3}, 3),
+        ({"SliceThickness": 5}, 5),
+        ({}, 1),
+    ],
+)
+def test_how_thick_a_lone_slice_is(tmp_path, stated, expected):
+    path = write_series(tmp_path, ARRAY[..., :1], GRID.part((slice(None), slice(None), slice(1))))
+    dataset = pydicom.dcmread(path[0])
+    del dataset.SliceThickness
+    for keyword, value in stated.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(path[0])
+    assert read_volume(tmp_path).geometry.spacing[2] == expected
 
 
 @pytest.mark.parametrize(

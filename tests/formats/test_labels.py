@@ -1,6 +1,7 @@
 """Names and colours of label maps, and DICOM SEG."""
 
 import json
+from dataclasses import replace
 
 import highdicom
 import numpy as np
@@ -80,6 +81,22 @@ def test_what_slicer_needs(tmp_path):
     assert fields["Segment1_Layer"] == "0"
     assert [float(x) for x in fields["Segment1_Color"].split()] == pytest.approx([0, 1, 7 / 255])
     assert fields["Segmentation_ContainedRepresentationNames"] == "Binary labelmap|"
+
+
+def test_what_a_file_calls_its_segments_goes_before_what_lies_beside_it(tmp_path):
+    path = write_label_map(_labels(), tmp_path / "a.seg.nrrd")
+    stale = replace(STRUCTURES[0], name="spleen")
+    sidecar_path(path).write_text(json.dumps({"structures": describe_structures([stale])}))
+    assert read_label_map(path).structures == STRUCTURES
+
+
+def test_segments_without_values_are_counted(tmp_path):
+    """As Slicer wrote them before it had values of its own."""
+    image = sitk.GetImageFromArray((_labels().array > 0).astype(np.uint8).T)
+    image.SetMetaData("Segment0_Name", "liver")
+    sitk.WriteImage(image, str(tmp_path / "a.seg.nrrd"))
+    (liver,) = read_label_map(tmp_path / "a.seg.nrrd").structures
+    assert (liver.value, liver.name) == (1, "liver")
 
 
 def test_overlapping_layers_are_refused(tmp_path):
@@ -225,6 +242,10 @@ def test_dicom_seg_that_does_not_say_how_far_slices_are_apart(tmp_path, slices):
     scan = Volume(ramp(grid.shape), grid)
     placed = place_on_grid(read_label_map(tmp_path / "labels.dcm", scan=scan), grid)
     assert np.array_equal(placed.array, array)
+    other = Geometry(grid.shape[::-1], grid.affine[:, [2, 1, 0, 3]])  # the same scan, stored so
+    scan = Volume(ramp(other.shape), other)
+    placed = place_on_grid(read_label_map(tmp_path / "labels.dcm", scan=scan), other)
+    assert np.array_equal(placed.array, array.T)
 
 
 def test_fractions_are_no_labels(tmp_path):
