@@ -121,6 +121,15 @@ def test_a_followed_structure_ends_where_it_is_no_longer_found_nor_expected():
     assert reach(other_checkpoint) == 4
 
 
+def test_little_is_expected_beyond_labelled_slices_that_are_spread():
+    away = np.array([0.3, 0.6, 0.9, 1.2, 1.5, 1.8])
+    agreement, seen = np.array([0.9, 0.9, 0.85, 0.4, 0.35, 0.3]), np.full(6, 0.7)
+    alone = reach(evidence_followed(agreement, seen, away))
+    assert reach(evidence_followed(agreement, seen, away, apart=1.0)) == 3 < alone
+    assert reach(evidence_followed(agreement, seen, away, apart=0.02)) == alone  # side by side
+    assert reach(evidence_followed(agreement, seen, away, apart=9.0)) == alone  # long and thin
+
+
 def test_nothing_is_expected_of_a_structure_that_is_much_longer_than_wide():
     same = np.full(40, 0.8)
     odds = evidence_followed(same, same, 0.5 * np.arange(1, 41))

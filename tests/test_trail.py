@@ -38,6 +38,17 @@ def test_a_structure_ends_and_what_lies_beyond_is_dropped():
     assert (found.certainty[5:8] == 0.9).all() and (found.certainty[8:11] > 0.6).all()
 
 
+def test_it_ends_sooner_beyond_slices_that_are_labelled_apart():
+    ends = []
+    for first in (4, 1):  # labelled on slice 4 alone, or on slice 1 as well
+        found = Trail(torch.tensor([[first]] * 3 + [[4]] * 9), torch.tensor([3.0]))
+        for index, agreement in enumerate([0.9, 0.85, 0.8, 0.35, 0.33, 0.3, 0.28], 5):
+            found.note(index, [0], step(agreement, seen=0.8))
+        found.end()
+        ends.append(sum(bool(found.take(index)) for index in range(SLICES)))
+    assert ends[1] < ends[0]
+
+
 def test_a_gap_does_not_end_it():
     found = trail([0.9, 0.9, 0.3, 0.9, 0.9])
     found.end()

@@ -19,6 +19,7 @@ _BEST = 3  # slices that set the standard
 _AGREEMENT, _COST, _BIAS = 5.6, 41.0, 3.5  # of the evidence; docs/tried.md says where from
 _AGREED, _SURE = 0.5, 12.0  # agreement from which on a structure is there, and how surely
 _FOLLOWED, _SEEN, _AWAY, _START = 5.0, 3.0, 1.25, 5.0  # the same for structures followed
+_SPREAD, _WIDE, _LONG = 1.5, 0.5, 3.0  # less where labels are spread; radii fully so, and too far
 _STRONG = 2.0  # power of the evidence: few slices that are certain outweigh many that are not
 _BEYOND, _FAR = 2.0, 1.5  # cost of a radius beyond the expected height; radii that count
 _SAME = 0.75  # of the larger of two masks in both, from which on they are of one thing
@@ -38,16 +39,21 @@ def evidence(agreement: Array, cost: Array, among: Array | None = None) -> Array
     return np.maximum(beside, _SURE * (agreement - _AGREED))
 
 
-def evidence_followed(agreement: Array, seen: Array, away: Array) -> Array:
+def evidence_followed(agreement: Array, seen: Array, away: Array, apart: float = 0.0) -> Array:
     """Log odds (n,) that a structure is on slices to which it was followed in its own scan.
 
     Args:
         agreement: (n,) of what was found with the registered labelled slice, 0 to 1.
         seen: (n,), the network's probability that it is there, times the predicted IoU.
         away: (n,), how far from the middle of what is labelled, in radii of the structure.
+        apart: from one labelled slice to the next, in radii; 0 if there is one. Where they are
+            spread, most of the structure lies between them, and little beyond; of one that is much
+            longer than wide that does not tell the end.
     """
     beside = _FOLLOWED * _short(agreement) + _SEEN * _short(seen)
-    return beside - _AWAY * np.minimum(away, _FARTHEST) + _START
+    spread = min(1.0, apart / _WIDE) if apart < _LONG else 0.0
+    start = _START - _SPREAD * spread
+    return beside - _AWAY * np.minimum(away, _FARTHEST) + start
 
 
 def unless_beyond(odds: Array, beyond: Array) -> Array:

@@ -94,9 +94,11 @@ class Trail:
         if not known:
             return np.zeros(0)
         agreement, seen = (a[known, structure] for a in (self.agreement, self._seen))
-        middle = self.anchors[[0, -1], structure].float().mean()
-        away = (torch.tensor(known) - middle).abs() / self._radii[structure]
-        odds = evidence_followed(agreement.numpy(), seen.numpy(), away.numpy())
+        labelled, radius = self.anchors[:, structure].unique(), float(self._radii[structure])
+        first, last = labelled[[0, -1]].tolist()
+        away = (torch.tensor(known) - (first + last) / 2).abs() / radius
+        apart = (last - first) / max(1, len(labelled) - 1) / radius
+        odds = evidence_followed(agreement.numpy(), seen.numpy(), away.numpy(), apart)
         found = dict(zip(known, odds, strict=True))
         return np.array([found[index] for index in way if index in found])
 
