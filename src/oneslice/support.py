@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from oneslice.errors import InputError
 from oneslice.formats import place_on_grid, read_label_map, read_volume
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view
-from oneslice.volume import LabelMap, Structure, Volume
+from oneslice.volume import LabelMap, Structure, Volume, refuse_twins
 
 _MOST = 200  # labels; more are hardly drawn on the slices of one scan
 _LINE = 8  # pixels; a structure one pixel wide and shorter may be a small one
@@ -198,19 +198,8 @@ def all_structures(supports: Sequence[Support]) -> tuple[Structure, ...]:
                 f"label {structure.value} is {known.name!r} in one support and "
                 f"{structure.name!r} in another; give the same --names to all"
             )
-    _refuse_twins(merged.values())
+    refuse_twins(merged.values())
     return tuple(merged[value] for value in sorted(merged))
-
-
-def _refuse_twins(structures: Iterable[Structure]) -> None:
-    values: dict[str, int] = {}
-    for structure in structures:
-        value = values.setdefault(structure.name, structure.value)
-        if value != structure.value:
-            raise InputError(
-                f"{structure.name!r} is label {value} and label {structure.value}: give one "
-                "structure the same value in all label maps, and each its own name (--names)"
-            )
 
 
 def by_scan(supports: Sequence[Support]) -> tuple[Support, ...]:

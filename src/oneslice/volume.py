@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -101,6 +102,18 @@ class Structure:
     def is_named(self) -> bool:
         """Whether its name says more than its value."""
         return self.name != f"label {self.value}"
+
+
+def refuse_twins(structures: Iterable[Structure]) -> None:
+    """Raise InputError if one name stands for two values."""
+    values: dict[str, int] = {}
+    for structure in structures:
+        value = values.setdefault(structure.name, structure.value)
+        if value != structure.value:
+            raise InputError(
+                f"{structure.name!r} is label {value} and label {structure.value}: give one "
+                "structure the same value in all label maps, and each its own name (--names)"
+            )
 
 
 def default_color(value: int) -> tuple[int, int, int]:

@@ -82,6 +82,14 @@ def test_annotation_efficiency_has_a_plot(pairs, tmp_path):
     assert dice["copy, same scan, 3 labelled"] > dice["copy, same scan, 1 labelled"]
 
 
+def test_what_plots_is_asked_for_before_anything_is_measured(pairs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    options = ("--data", pairs, "--efficiency", "--method", "copy", "-o", tmp_path / "out")
+    with pytest.raises(InputError, match="the plot needs matplotlib"):
+        run("folder", *options)
+    assert not (tmp_path / "out").exists()
+
+
 def test_within_each_scan(pairs, tmp_path):
     rows = {}
     for where in ([], ["--within"]):

@@ -83,7 +83,7 @@ def test_the_steps_of_each_ablation():
     found = [v.method.describe()["image_size"] for v in sizes.variants]
     assert found == [native // 2, native, 2 * native]
     with pytest.raises(InputError, match="two different --model"):
-        ablation(maker, Ablation.MODEL, ["mini"], options, 3)
+        ablation(maker, Ablation.MODEL, ["mini", "mini"], options, 3)
 
 
 def test_a_metric_that_cannot_be_had_is_left_out_and_said(monkeypatch, tmp_path):

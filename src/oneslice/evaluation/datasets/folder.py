@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from oneslice.errors import InputError
-from oneslice.evaluation.datasets.base import Case, Dataset, LabelledStack
+from oneslice.evaluation.datasets.base import Case, Dataset, LabelledStack, Pair
 from oneslice.evaluation.protocol import even_cuts, folds
 from oneslice.formats import read_label_map, read_volume
 from oneslice.formats.suffixes import natural_key, only_one, volumes_by_stem
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view, matching_axis
-from oneslice.volume import Structure, Volume
+from oneslice.volume import Structure, Volume, refuse_twins
 
 LOOKED_FOR = (
     "<case>/image.* with <case>/label.*; images/<case>.* with labels/<case>.*; or "
@@ -20,7 +19,6 @@ LOOKED_FOR = (
 )
 _LABEL_ENDING = "_label"
 _Files = dict[str, list[Path]]
-_Pair = tuple[Path, Path]
 
 
 def open_folder(root: Path, parts: int | None = None) -> Dataset:
@@ -54,7 +52,7 @@ def open_folder(root: Path, parts: int | None = None) -> Dataset:
     return Dataset(name, "pairs", structures, tuple(pairs), cases, folds(cuts))
 
 
-def _find_pairs(root: Path) -> dict[str, _Pair]:
+def _find_pairs(root: Path) -> dict[str, Pair]:
     """Image and label of each case, in the order of the numbers in their names."""
     layouts = _case_folders(root), _twin_folders(root), _named_labels(root)
     found = [pairs for pairs in layouts if pairs]
@@ -67,19 +65,19 @@ def _find_pairs(root: Path) -> dict[str, _Pair]:
     return found[0] if found else {}
 
 
-def _case_folders(root: Path) -> dict[str, _Pair]:
+def _case_folders(root: Path) -> dict[str, Pair]:
     folders = sorted((p for p in root.iterdir() if p.is_dir()), key=natural_key)
     found = {folder.name: _by_stem(folder) for folder in folders}
     cases = {name: files for name, files in found.items() if {"image", "label"} & files.keys()}
     return {name: _pair(files, "image", files, "label") for name, files in cases.items()}
 
 
-def _twin_folders(root: Path) -> dict[str, _Pair]:
+def _twin_folders(root: Path) -> dict[str, Pair]:
     images, labels = _by_stem(root / "images"), _by_stem(root / "labels")
     return {name: _pair(images, name, labels, name) for name in images | labels}
 
 
-def _named_labels(root: Path) -> dict[str, _Pair]:
+def _named_labels(root: Path) -> dict[str, Pair]:
     files = _by_stem(root)
     if not any(name.endswith(_LABEL_ENDING) for name in files):
         return {}
@@ -92,7 +90,7 @@ def _by_stem(folder: Path) -> _Files:
     return volumes_by_stem(folder, folder.iterdir()) if folder.is_dir() else {}
 
 
-def _pair(images: _Files, image_name: str, labels: _Files, label_name: str) -> _Pair:
+def _pair(images: _Files, image_name: str, labels: _Files, label_name: str) -> Pair:
     if image_name not in images:
         raise InputError(f"{labels[label_name][0]}: its image {image_name} is missing")
     image = only_one(images[image_name])
@@ -101,7 +99,7 @@ def _pair(images: _Files, image_name: str, labels: _Files, label_name: str) -> _
     return image, only_one(labels[label_name])
 
 
-def _structures(pairs: dict[str, _Pair]) -> tuple[Structure, ...]:
+def _structures(pairs: dict[str, Pair]) -> tuple[Structure, ...]:
     """Every structure that is labelled in some case."""
     found: dict[int, Structure] = {}
     for _, label in pairs.values():
@@ -117,19 +115,8 @@ def _structures(pairs: dict[str, _Pair]) -> tuple[Structure, ...]:
             found[structure.value] = known if known.is_named else structure
     if not found:
         raise InputError("every label map is empty: no structure to segment")
-    _refuse_twins(found.values())
+    refuse_twins(found.values())
     return tuple(found[value] for value in sorted(found))
-
-
-def _refuse_twins(structures: Iterable[Structure]) -> None:
-    values: dict[str, int] = {}
-    for structure in structures:
-        value = values.setdefault(structure.name.casefold(), structure.value)
-        if value != structure.value:
-            raise InputError(
-                f"{structure.name!r} is label {value} and label {structure.value}; give each "
-                "structure one value and one name in all cases"
-            )
 
 
 def _reading_directions(volume: Volume) -> Array:
@@ -138,7 +125,7 @@ def _reading_directions(volume: Volume) -> Array:
     return view.directions(volume.geometry)
 
 
-def _read(files: _Pair, directions: Array) -> LabelledStack:
+def _read(files: Pair, directions: Array) -> LabelledStack:
     volume, labels = read_volume(files[0]), read_label_map(files[1])
     return LabelledStack.of(volume, labels, _view(volume, directions))
 
