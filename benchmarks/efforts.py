@@ -11,8 +11,8 @@ from collections import defaultdict
 from benchmarks import phantom
 from benchmarks.timing import Seconds, median, timed
 from oneslice import Segmenter, Settings
+from oneslice.augment import Augmentations
 from oneslice.choices import Effort
-from oneslice.pool import Augmentations
 from oneslice.support import Support
 from oneslice.volume import Volume
 

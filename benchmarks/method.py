@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oneslice import Settings
-from oneslice.pool import Augmentations
+from oneslice.augment import Augmentations
 
 
 def like_for_like(augmentations: int, memory: int = Settings.memory) -> Settings:

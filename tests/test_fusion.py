@@ -7,7 +7,6 @@ from oneslice.fusion import (
     clear_absent,
     fuse,
     overlap,
-    present_logits,
     remove_fragments,
     shared,
 )
@@ -46,22 +45,6 @@ def test_a_small_structure_is_not_lost_in_a_larger_one(large, overlap, spared):
     assert (second[0, contested] == (2 if spared else 700)).all()
     assert (labels[0, : large - overlap] == 2).all()
     assert (labels[0, large : large - overlap + 20] == 700).all()
-
-
-def winners(scores, presence):
-    return fuse(present_logits(prediction(scores), presence), STRUCTURES)[0]
-
-
-def test_structures_the_network_calls_absent_leave_the_pixel_to_others():
-    assert (winners([3.0, 0.0], 0.0) == 2).all()
-    assert (winners([3.0, 0.1], 0.0) == 700).all()
-    assert not winners([-3.0, -1.0], 0.0).any()
-
-
-def test_a_higher_presence_demands_more():
-    assert (winners([3.0, 1.0], 0.0) == 700).all()
-    assert (winners([3.0, 1.0], 2.0) == 2).all()
-    assert not winners([3.0, 1.0], 4.0).any()
 
 
 @pytest.mark.parametrize(

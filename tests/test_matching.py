@@ -18,6 +18,7 @@ from oneslice.lpips import Lpips, _linear_weights
 from oneslice.matching import Matcher, make_descriptor, start_slice
 from oneslice.pool import SupportPool, labelled_slices
 from oneslice.sam2.engine import Engine
+from oneslice.settings import Settings
 from tests.cohort import patient
 
 METRICS = list(Metric)
@@ -27,7 +28,7 @@ BUDGET = 2**28
 
 def support_slices():
     support = patient(1).support
-    return labelled_slices(support, support.structures, support.directions, None, 128)
+    return labelled_slices(support, support.structures, support.directions, Settings(), 128, 0)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from oneslice.augment import AugmentationPolicy, augment, draw, move_masks
+from oneslice.augment import AugmentationPolicy, Augmentations, augment, draw, move_masks
 from oneslice.choices import Modality
 from oneslice.errors import InputError
-from oneslice.frames import Window
-from oneslice.pool import Augmentations, SupportPool, labelled_slices, structure_masks
+from oneslice.frames import Window, structure_masks
+from oneslice.pool import SupportPool, labelled_slices
+from oneslice.settings import Settings
 from oneslice.support import Support
 from oneslice.volume import LabelMap, Structure
 from tests.cohort import STRUCTURES, patient
@@ -14,11 +15,9 @@ from tests.cohort import STRUCTURES, patient
 SIZE = 64
 
 
-def slices_of(support, **options):
-    structures = options.pop("structures", STRUCTURES)
-    return labelled_slices(
-        support, structures, support.directions, options.pop("window", None), SIZE, **options
-    )
+def slices_of(support, structures=STRUCTURES, scan_number=0, **settings):
+    shown = Settings(**settings)
+    return labelled_slices(support, structures, support.directions, shown, SIZE, scan_number)
 
 
 def pool_of(support, size=5, seed=0):

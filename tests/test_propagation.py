@@ -13,7 +13,8 @@ from oneslice.matching import make_descriptor
 from oneslice.prepared import prepare
 from oneslice.prompting import PoolMemories
 from oneslice.propagation import Case, propagate
-from oneslice.sam2.state import Remembered
+from oneslice.sam2.engine import Engine
+from oneslice.sam2.state import ABSENT, Remembered
 from oneslice.settings import Settings
 from tests.cohort import MIDDLE, patient
 
@@ -207,12 +208,19 @@ def test_the_agreement_is_the_mean_of_both_passes(segmenter, frames, monkeypatch
 
 @pytest.mark.parametrize("trimmed", [False, True])
 def test_what_the_network_calls_absent_is_shown_if_ends_are_cleared_later(
-    trimmed, segmenter, frames
+    trimmed, segmenter, frames, monkeypatch
 ):
     engine, descriptor = segmenter._engine, make_descriptor(Settings().metric)
     registered = prepare(engine, descriptor, [SUPPORT.support], Settings(), 1, Stopwatch())
     case = case_of(segmenter, registered, frames[MIDDLE : MIDDLE + 1])
-    case.blend, case.trimmed = Blend(100, weight=0.4, presence=99.0), trimmed  # all is absent
+    case.blend, case.trimmed = Blend(100, weight=0.4), trimmed
+    segment = Engine.segment
+
+    def blind(self, *asked):
+        seen = segment(self, *asked)
+        return replace(seen, score=-seen.score.abs(), logits=torch.full_like(seen.logits, ABSENT))
+
+    monkeypatch.setattr(Engine, "segment", blind)
     case.prompter.prepare(range(1), lambda: None)
     (found,) = propagate(case, Strategy.NEIGHBOURS)
     assert bool((found.logits > 0).any()) is trimmed

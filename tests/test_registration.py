@@ -13,7 +13,9 @@ from tests.cohort import MIDDLE, SHORT, copied, mean_dice, patient
 @pytest.fixture(scope="module")
 def support():
     labelled = patient(1).support
-    return labelled_slices(labelled, labelled.structures, labelled.directions, None, 128)[0]
+    return labelled_slices(labelled, labelled.structures, labelled.directions, Settings(), 128, 0)[
+        0
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneslice.checks import number, whole
+from oneslice.errors import InputError
+
 _GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 # RGB to YIQ; hue is an angle in the IQ plane.
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+@dataclass(frozen=True)
+class Augmentations:
+    """How many augmented copies of each labelled slice join it in the pool.
+
+    Args:
+        count: copies in all, or for each query slice.
+        per_query: the paper's N_T: ``count`` copies for each query slice.
+    """
+
+    count: int = 16
+    per_query: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", whole(self.count, "augmentations", 0))
+
+    @classmethod
+    def parse(cls, text: str) -> Augmentations:
+        """``16``: sixteen copies; ``2x``: two for each query slice, as in the paper."""
+        digits = text.removesuffix("x")
+        if not digits.isdecimal():
+            raise InputError(f"augmentations {text!r}: give a number, or 2x for 2 per query slice")
+        return cls(int(digits), per_query=digits != text)
+
+    def __str__(self) -> str:
+        return f"{self.count}x" if self.per_query else str(self.count)
+
+    def pool_size(self, query_slices: int) -> int:
+        """Pool entries for each labelled slice, itself included."""
+        return 1 + self.count * (query_slices if self.per_query else 1)
 
 
 @dataclass(frozen=True)
@@ -40,6 +74,10 @@ class AugmentationPolicy:
     contrast: float = 0.2
     saturation: float = 0.2
     hue: float = 0.05
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, number(getattr(self, f.name), f.name, 0))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from oneslice.choices import Format
 from oneslice.errors import InputError, OneSliceError
 from oneslice.formats import native_format, read_volume, sidecar_path, stem_of
 from oneslice.formats.suffixes import output_format, suffix_of
+from oneslice.provenance import data_hash
 
 if TYPE_CHECKING:
     from oneslice.segmentation import Doubt, Segmentation
@@ -109,10 +110,10 @@ def _name_outputs(scans: Sequence[Path], out: Path, format: Format | None) -> li
     names = {scan: f"{stem_of(scan)}{(format or native_format(scan)).suffix}" for scan in scans}
     if len({stem_of(scan) for scan in scans}) == len(scans):
         return [Job(scan, out / name) for scan, name in names.items()]
-    common = Path(os.path.commonpath([scan.resolve().parent for scan in scans]))
-    targets = {
-        scan: out / scan.resolve().parent.relative_to(common) / names[scan] for scan in scans
-    }
+    # as they are named, for links may lead elsewhere
+    folders = {scan: Path(os.path.abspath(scan)).parent for scan in scans}  # noqa: PTH100
+    common = Path(os.path.commonpath([*folders.values()]))
+    targets = {scan: out / folders[scan].relative_to(common) / names[scan] for scan in scans}
     first: dict[Path, Path] = {}  # by the file beside the result
     for scan, target in targets.items():
         other = first.setdefault(sidecar_path(target), scan)
@@ -145,11 +146,17 @@ def run_jobs(
     *,
     reading: Reading | None = None,
     overwrite: bool = False,
+    skip_existing: bool = False,
     progress: Callable[[Job, int, int], None] | None = None,
 ) -> Iterator[CaseReport]:
-    """Segment and save each scan; one that fails is reported and the others go on."""
+    """Segment and save each scan; one that fails is reported and the others go on.
+
+    With ``skip_existing`` what another process has done by the time of its turn is passed over.
+    """
     reading = reading or Reading()
     for job in jobs:
+        if skip_existing and is_done(job):
+            continue
         start = time.perf_counter()
         found: tuple[dict[str, float], list[Doubt], str | None]
         try:
@@ -161,7 +168,8 @@ def run_jobs(
                 axis=reading.axis,
                 progress=None if progress is None else _for_job(progress, job),
             )
-            segmentation.save(job.target, overwrite=overwrite)
+            record = {"scan_sha256": data_hash([job.scan])} | segmentation.record
+            replace(segmentation, record=record).save(job.target, overwrite=overwrite)
             found = millilitres(segmentation), segmentation.doubts, None
         except Exception as failure:  # whatever it is, the other scans must not suffer
             found = {}, [], _in_words(failure)
@@ -189,22 +197,24 @@ def refuse_unwritable(jobs: Sequence[Job]) -> None:
 
 def is_done(job: Job) -> bool:
     """Whether the scan's result and its record are there already."""
-    return _is_path_of(_recorded_scan(job), job.scan) and job.target.is_file()
+    return _is_of(_record(job), job.scan) and job.target.stat().st_size > 0
 
 
-def _recorded_scan(job: Job) -> str:
-    """The scan of which the record beside the output is; nothing if there is no record."""
+def _record(job: Job) -> dict[str, Any]:
+    """The record beside the output; nothing if there is none."""
     try:
-        return str(json.loads(sidecar_path(job.target).read_text(encoding="utf-8"))["scan"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        found = json.loads(sidecar_path(job.target).read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) and job.target.is_file() else {}
+    except (OSError, ValueError):
+        return {}
 
 
-def _is_path_of(recorded: str, scan: Path) -> bool:
-    """Whether it is the scan's, or was before the folder that its own folder lies in was moved."""
-    before, now = Path(recorded), scan.resolve()
-    moved = bool(recorded) and not before.exists() and before.parts[-2:] == now.parts[-2:]
-    return before == now or moved
+def _is_of(record: dict[str, Any], scan: Path) -> bool:
+    """Whether a record is of a scan, which may have been moved since."""
+    recorded = str(record.get("scan", ""))
+    if not recorded or Path(recorded).exists():
+        return recorded == str(scan.resolve())
+    return scan.exists() and record.get("scan_sha256") == data_hash([scan])
 
 
 def refuse_existing(job: Job, overwrite: bool) -> None:
@@ -212,11 +222,11 @@ def refuse_existing(job: Job, overwrite: bool) -> None:
     there = [path for path in (job.target, sidecar_path(job.target)) if path.exists()]
     if overwrite or not there:
         return
-    recorded = _recorded_scan(job)
+    record = _record(job)
     if is_done(job):
         advice = "; add --overwrite to replace it, or --skip-existing to keep it"
-    elif recorded and not _is_path_of(recorded, job.scan):
-        advice = f" and is of {recorded}; choose another folder or name with -o"
+    elif record.get("scan") and not _is_of(record, job.scan):
+        advice = f" and is of {record['scan']}; choose another folder or name with -o"
     else:
         advice = " without what belongs to it; move it away, or add --overwrite to replace it"
     raise InputError(f"{there[0]}: exists already{advice}")

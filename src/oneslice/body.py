@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from oneslice.frames import Frames, window_of
 from oneslice.geometry import Array, SliceView
 from oneslice.region import Region
 from oneslice.settings import Settings
-from oneslice.support import Support
+from oneslice.support import Support, by_image
 from oneslice.volume import Volume
 
 _DARK = 0.1  # of the window; what is no brighter is empty
@@ -41,9 +40,9 @@ class Body:
     def of(cls, supports: Sequence[Support], settings: Settings) -> Body | None:
         """None if something is labelled outside of the body, as an arm may be."""
         cut: dict[Support, Support] = {}
-        for image in dict.fromkeys(support.image for support in supports):
-            shown = [support for support in supports if support.image is image]
-            region = body_region(image, shown[0].view_along(supports[0].directions), settings)
+        for shown in by_image(supports):
+            image, view = shown[0].image, shown[0].view_along(supports[0].directions)
+            region = body_region(image, view, settings)
             part = region.cut(image) if region else image
             cut |= {s: region.cut_support(s, part) if region else s for s in shown}
         if any((s.labels.array != 0).sum() > (cut[s].labels.array != 0).sum() for s in supports):
@@ -57,8 +56,7 @@ class Body:
 
 def body_region(volume: Volume, view: SliceView, settings: Settings) -> Region | None:
     """The part of a scan that shows the body; None where that is nearly all of it."""
-    window = window_of(volume, settings.window, settings.modality)
-    frames = Frames(volume, view, window, _GRID)
+    frames = settings.frames(volume, view, _GRID)
     some = np.unique(np.linspace(0, len(frames) - 1, _SLICES).round().astype(int))
     shown = np.any([_thick(frames[index][0].numpy() > _DARK) for index in some.tolist()], 0)
     if not shown.any():

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from oneslice.body import body_region
-from oneslice.frames import Frames, window_of
 from oneslice.geometry import Array, SliceView
 from oneslice.region import Region
 from oneslice.registration import LOST, Described, refine, register
 from oneslice.settings import Settings
-from oneslice.support import Support
+from oneslice.support import Support, by_image
 from oneslice.transform import warp
 from oneslice.volume import Volume
 
@@ -52,8 +51,7 @@ class CloseUp:
     def of(cls, supports: Sequence[Support], settings: Settings) -> CloseUp | None:
         """None if what is labelled fills so much of the slices that they are looked at whole."""
         scans = tuple(
-            _Scan.of([s for s in supports if s.image is image], supports[0].directions, settings)
-            for image in dict.fromkeys(s.image for s in supports)
+            _Scan.of(shown, supports[0].directions, settings) for shown in by_image(supports)
         )
         if any(_MARGIN * scan.extent > _LARGEST * scan.whole for scan in scans):
             return None
@@ -67,11 +65,14 @@ class CloseUp:
 
     def find(self, volume: Volume, view: SliceView) -> Region | None:
         """The part of another scan that shows what is labelled; None: it was not found."""
-        frames = _frames(volume, view, self.settings)
+        frames = self.settings.frames(volume, view, _GRID)
         some = np.unique(np.linspace(0, len(frames) - 1, _SLICES).round().astype(int))
-        costs, places = zip(*(self._place(frames[index]) for index in some.tolist()), strict=True)
-        good = np.array(costs) <= np.median(costs)
-        centre = np.median(np.array(places)[good], 0)
+        found = (self._place(frames[index]) for index in some.tolist())
+        costs, places = map(np.array, zip(*found, strict=True))
+        good = (costs <= np.median(costs)) & (costs < LOST)
+        if not good.any():
+            return None
+        centre = np.median(places[good], 0)
         region = Region.around(volume, view, frames.letterbox.position(centre), self.side)
         return None if region.is_blank(volume) else region
 
@@ -143,13 +144,8 @@ class _Scan:
 
     def show(self, position: int, settings: Settings) -> tuple[Tensor, Tensor]:
         """A whole slice (1, S, S), and what is labelled in the scan (1, S, S) as a rectangle."""
-        frames = _frames(self.image, self.view, settings)
+        frames = settings.frames(self.image, self.view, _GRID)
         box = torch.zeros(1, *frames.slice_shape)
         top, bottom, left, right = self.box
         box[:, top:bottom, left:right] = 1
         return frames[position], frames.letterbox.fit_mask(box)
-
-
-def _frames(volume: Volume, view: SliceView, settings: Settings) -> Frames:
-    window = window_of(volume, settings.window, settings.modality)
-    return Frames(volume, view, window, _GRID)

@@ -1,4 +1,10 @@
-"""Errors that a user can mend; each message says what to do."""
+"""Errors that a user can mend, and warnings; each message says what to do."""
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says, without its details."""
+    lines = str(error).splitlines()
+    return lines[0].rstrip(":") if lines else type(error).__name__
 
 
 class OneSliceError(Exception):
@@ -7,6 +13,10 @@ class OneSliceError(Exception):
 
 class InputError(OneSliceError):
     """A file, array or option that cannot be used as it is."""
+
+
+class OneSliceWarning(UserWarning):
+    """Something that a user should know of; the work goes on."""
 
 
 class ModelError(OneSliceError):

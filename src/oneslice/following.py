@@ -16,11 +16,10 @@ import torch
 from oneslice.camera import Camera
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
-from oneslice.frames import Frames
+from oneslice.frames import Frames, structure_masks
 from oneslice.fusion import Blend
 from oneslice.geometry import Array
 from oneslice.outward import Outward
-from oneslice.pool import structure_masks
 from oneslice.prompting import Match
 from oneslice.propagation import SlicePrediction
 from oneslice.registration import LOST
@@ -84,7 +83,7 @@ class Follower:
         """
         groups = self._groups(labelled)
         parts = [
-            self._follow(group, side, labelled, ends, lambda: tick(1 / len(groups)))
+            self._follow(group, side, labelled, ends, lambda share: tick(share / len(groups)))
             for group, side in groups
         ]
         for index in range(len(self.frames)):
@@ -116,7 +115,7 @@ class Follower:
         side: float,
         labelled: Mapping[int, Array],
         ends: bool,
-        tick: Callable[[], None],
+        tick: Callable[[float], None],
     ) -> _Part:
         """Follow structures; what turns out to be too large is followed again from farther away."""
         structures, camera = [self.structures[k] for k in group], Camera(self.frames, side)

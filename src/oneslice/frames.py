@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ from oneslice.checks import number
 from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.geometry import Array, SliceView
-from oneslice.volume import Volume
+from oneslice.volume import Structure, Volume
 
 # Level and width in Hounsfield units, the usual radiology presets.
 CT_PRESETS = {
@@ -27,6 +28,7 @@ CT_PRESETS = {
 }
 _MR_PERCENTILES = (0.5, 99.5)
 _AIR = -500.0  # Hounsfield units below which only a CT reaches
+_STRAY = 0.001  # of the voxels; fewer may be what resampling leaves
 _STORED_WATER = 1024.0  # what water is in a CT that is stored without negative numbers
 _TISSUE, _NOT_AIR = 150.0, -724.0  # Hounsfield units; nearly all soft tissue is within the first
 _MOSTLY = 0.6  # of what is not air, in a CT
@@ -116,8 +118,12 @@ def modality_of(volume: Volume) -> Modality:
     """What the file says, else what the intensities look like."""
     if volume.modality:
         return volume.modality
-    is_ct = volume.array.min() < _AIR or water_of(volume) != 0
+    is_ct = _reaches_below(volume, _AIR) or water_of(volume) != 0
     return Modality.CT if is_ct else Modality.OTHER
+
+
+def _reaches_below(volume: Volume, value: float) -> bool:
+    return float((volume.array < value).mean()) > _STRAY
 
 
 def water_of(volume: Volume) -> float:
@@ -129,7 +135,7 @@ def water_of(volume: Volume) -> float:
 
 def _is_shifted(volume: Volume) -> bool:
     """Whether this looks like Hounsfield units plus 1024: most of what is not air is near water."""
-    if volume.array.min() < 0:
+    if _reaches_below(volume, 0):
         return False
     hounsfield = volume.array[volume.array > _STORED_WATER + _NOT_AIR] - _STORED_WATER
     return bool(len(hounsfield)) and float((np.abs(hounsfield) < _TISSUE).mean()) > _MOSTLY
@@ -211,7 +217,7 @@ class Frames:
 
     def __init__(self, volume: Volume, view: SliceView, window: Window, size: int) -> None:
         self._slices = view.to_slices(volume.array)
-        self._window = window
+        self.window = window
         self.slice_mm, row_mm, column_mm = view.spacing(volume.geometry)
         _, rows, columns = self._slices.shape
         self.slice_shape = (rows, columns)
@@ -226,4 +232,9 @@ class Frames:
 
     def slice(self, index: int) -> Tensor:
         """One slice (rows, columns) in [0, 1]."""
-        return torch.from_numpy(self._window.apply(self._slices[index]))
+        return torch.from_numpy(self.window.apply(self._slices[index]))
+
+
+def structure_masks(labels: Array, structures: Sequence[Structure]) -> Tensor:
+    """One mask (K, rows, columns), 0 or 1, for each structure of a slice of labels."""
+    return torch.stack([torch.from_numpy(labels == s.value) for s in structures]).float()

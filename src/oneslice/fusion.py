@@ -12,7 +12,7 @@ from torch import Tensor
 
 from oneslice.appearance import within_reach
 from oneslice.geometry import Array
-from oneslice.sam2.state import ABSENT, Prediction
+from oneslice.sam2.state import Prediction
 from oneslice.volume import Structure
 
 _OPEN = -0.7  # the least log odds of both masks where intensities lead on broadly
@@ -28,16 +28,14 @@ class Blend:
         side: mm that the frame's side measures, to tell large structures by.
         weight: 0 to 1, of the registered masks; SAM 2's probabilities have the rest.
         appearance: weight of the intensities' evidence beside both; 0: it is not asked.
-        presence: a structure whose object score (a logit) is this or less is absent to the
-            network; SAM 2's own threshold is 0.
-        veto: whether that counts against the registered masks too. Without it they then speak
-            alone, if at all: the network may not know a structure in this scan's contrast.
+        veto: whether what the network calls absent counts against the registered masks too. Without
+            it they then speak alone, if at all: the network may not know a structure in this scan's
+            contrast.
     """
 
     side: float
     weight: float = 0.0
     appearance: float = 0.0
-    presence: float = 0.0
     veto: bool = True
 
     def __call__(
@@ -50,7 +48,7 @@ class Blend:
             carried: (K, S, S) in [0, 1], registered masks; None: the network speaks alone.
             evidence: (K, n, n) log odds of the intensities, on a coarser grid.
         """
-        logits = present_logits(prediction, self.presence).cpu()
+        logits = prediction.logits.cpu()
         if carried is None:
             return logits, None
         size = carried.shape[-2:]
@@ -72,17 +70,8 @@ class Blend:
 
     def _weights(self, score: Tensor) -> Tensor:
         """(K,), of the registered masks, given object scores (K,)."""
-        alone = (score <= self.presence) & (not self.veto and self.weight > 0)
+        alone = (score <= 0) & (not self.veto and self.weight > 0)
         return torch.where(alone, 1.0, self.weight)
-
-
-def present_logits(prediction: Prediction, presence: float) -> Tensor:
-    """Logits (K, h, w) in which a structure with an object score of ``presence`` or less is absent.
-
-    The score is a logit: 0 is SAM 2's own threshold, a larger one demands more certainty.
-    """
-    absent = prediction.score <= presence
-    return torch.where(absent[:, None, None], ABSENT, prediction.logits)
 
 
 def overlap(a: Tensor, b: Tensor) -> Tensor:

@@ -89,11 +89,11 @@ def load_lpips(offline: bool) -> Lpips:
         state = torch.hub.load_state_dict_from_url(
             _BACKBONE, map_location="cpu", check_hash=True, weights_only=True
         )
-    except (OSError, RuntimeError, UnpicklingError) as error:
+        backbone = alexnet_features()
+        features = {k: v for k, v in state.items() if k.startswith("features.")}
+        backbone.load_state_dict({k.removeprefix("features."): v for k, v in features.items()})
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
         raise OfflineError(f"LPIPS needs the AlexNet backbone ({error}): {advice}") from error
-    backbone = alexnet_features()
-    features = {k: v for k, v in state.items() if k.startswith("features.")}
-    backbone.load_state_dict({k.removeprefix("features."): v for k, v in features.items()})
     return Lpips(backbone)
 
 

@@ -64,12 +64,12 @@ class Outward:
         self._described: dict[int, Described] = {}
         self._memories: dict[tuple[int, int], Memory] = {}  # of labelled slices and structures
 
-    def follow(self, ends: bool, tick: Callable[[], None]) -> Trail | None:
+    def follow(self, ends: bool, tick: Callable[[float], None]) -> Trail | None:
         """Go through all slices.
 
         Args:
             ends: whether structures end where they no longer resemble what was labelled.
-            tick: called for each slice.
+            tick: told the share of each slice's work that was done.
 
         Returns:
             What was found; None if it outgrows what the camera shows.
@@ -77,15 +77,14 @@ class Outward:
         for index, masks in self._given.items():
             small = F.adaptive_avg_pool2d(masks.float(), SIDE)
             self._appearance.see(self._queries.image(index), small)
-        count = len(self._anchors)
-        ways = (range(count), tick), (range(count - 1, -1, -1), lambda: None)
-        if not all(self._walk(order, ends, each) for order, each in ways):
+        forward = range(len(self._anchors))
+        if not all(self._walk(order, ends, tick) for order in (forward, forward[::-1])):
             return None
         if ends:
             self._trail.end()
         return self._trail
 
-    def _walk(self, order: range, ends: bool, tick: Callable[[], None]) -> bool:
+    def _walk(self, order: range, ends: bool, tick: Callable[[float], None]) -> bool:
         """Go through the slices one way, and follow what was labelled before each on this way.
 
         Returns:
@@ -106,7 +105,7 @@ class Outward:
             for structure in (steps == 0).nonzero()[:, 0].tolist():
                 masks[structure] = self._given[index][structure]
             self._forget(index)
-            tick()
+            tick(float((steps.sign() + 1).float().mean() / 2))  # the rest on the other way
         return True
 
     def _step(self, index: int, before: int, active: list[int], masks: Tensor) -> Tensor:

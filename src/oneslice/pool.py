@@ -17,44 +17,11 @@ from oneslice.augment import (
     draw,
     move_masks,
 )
-from oneslice.checks import whole
-from oneslice.choices import Modality
-from oneslice.errors import InputError
-from oneslice.frames import Frames, Window, window_of
+from oneslice.frames import structure_masks
 from oneslice.geometry import Array
+from oneslice.settings import Settings
 from oneslice.support import Support
 from oneslice.volume import Structure
-
-
-@dataclass(frozen=True)
-class Augmentations:
-    """How many augmented copies of each labelled slice join it in the pool.
-
-    Args:
-        count: copies in all, or for each query slice.
-        per_query: the paper's N_T: ``count`` copies for each query slice.
-    """
-
-    count: int = 16
-    per_query: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "count", whole(self.count, "augmentations", 0))
-
-    @classmethod
-    def parse(cls, text: str) -> Augmentations:
-        """``16``: sixteen copies; ``2x``: two for each query slice, as in the paper."""
-        number = text.removesuffix("x")
-        if not number.isdecimal():
-            raise InputError(f"augmentations {text!r}: give a number, or 2x for 2 per query slice")
-        return cls(int(number), per_query=number != text)
-
-    def __str__(self) -> str:
-        return f"{self.count}x" if self.per_query else str(self.count)
-
-    def pool_size(self, query_slices: int) -> int:
-        """Pool entries for each labelled slice, itself included."""
-        return 1 + self.count * (query_slices if self.per_query else 1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +33,7 @@ class LabelledSlice:
         masks: (K, S, S).
         scan: the name of the scan.
         index: of the slice in the scan.
-        support: the number of the scan among the supports.
+        scan_number: of the scan among those of the supports.
         position: of the slice in the order in which the scan is read.
         predicted: whether its masks were found by a run instead of given by a user.
     """
@@ -75,7 +42,7 @@ class LabelledSlice:
     masks: Tensor
     scan: str
     index: int
-    support: int = 0
+    scan_number: int = 0
     position: int = 0
     predicted: bool = False
 
@@ -126,15 +93,15 @@ class SupportPool:
         return torch.stack([self.masks(index).flatten(1).any(1) for index in range(len(self))])
 
     def scans(self) -> Tensor:
-        """(P,): the number of the support that entry p comes from."""
-        return torch.tensor([self._entry(index)[0].support for index in range(len(self))])
+        """(P,): the number of the scan that entry p comes from."""
+        return torch.tensor([self._entry(index)[0].scan_number for index in range(len(self))])
 
     def originals(self) -> Tensor:
         """(P,): the first entry that comes from the same slice as entry p."""
         first: dict[tuple[int, int], int] = {}
         sources = [self._entry(index)[0] for index in range(len(self))]
         return torch.tensor(
-            [first.setdefault((s.support, s.position), n) for n, s in enumerate(sources)]
+            [first.setdefault((s.scan_number, s.position), n) for n, s in enumerate(sources)]
         )
 
     def predicted(self) -> Tensor:
@@ -154,14 +121,13 @@ def labelled_slices(
     support: Support,
     structures: Sequence[Structure],
     directions: Array,
-    window: Window | None,
+    settings: Settings,
     size: int,
-    modality: Modality | None = None,
-    number: int = 0,
+    scan_number: int,
 ) -> list[LabelledSlice]:
-    """The labelled slices of support ``number``, read along ``directions``; ``size``: S."""
+    """The labelled slices of a support, read along ``directions``; ``size``: S."""
     view = support.view_along(directions)
-    frames = Frames(support.image, view, window_of(support.image, window, modality), size)
+    frames = settings.frames(support.image, view, size)
     labels = view.to_slices(support.labels.array)
     found = []
     for position in np.flatnonzero(labels.any((1, 2))).tolist():
@@ -172,14 +138,9 @@ def labelled_slices(
                 masks,
                 support.image.name,
                 view.file_index(support.image.geometry, position),
-                number,
+                scan_number,
                 position,
                 support.predicted,
             )
         )
     return found
-
-
-def structure_masks(labels: Array, structures: Sequence[Structure]) -> Tensor:
-    """One mask (K, rows, columns), 0 or 1, for each structure of a slice of labels."""
-    return torch.stack([torch.from_numpy(labels == s.value) for s in structures]).float()

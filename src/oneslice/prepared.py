@@ -15,7 +15,7 @@ from oneslice.pool import SupportPool, labelled_slices
 from oneslice.prompting import PoolMemories, PoolPrompter, Prompter
 from oneslice.sam2.engine import Engine
 from oneslice.settings import Settings
-from oneslice.support import Support, all_structures
+from oneslice.support import Support, all_structures, by_image
 from oneslice.volume import Structure
 
 
@@ -62,28 +62,19 @@ def prepare(
     """
     supports = tuple(supports)
     structures = all_structures(supports)
-    directions = supports[0].directions
-    images = list(dict.fromkeys(id(support.image) for support in supports))
+    directions, scans = supports[0].directions, by_image(supports)
     slices = [
         labelled
-        for support in supports
+        for number, same in enumerate(scans)
+        for support in same
         for labelled in labelled_slices(
-            support,
-            structures,
-            directions,
-            settings.window,
-            engine.image_size,
-            settings.modality,
-            images.index(id(support.image)),
+            support, structures, directions, settings, engine.image_size, number
         )
     ]
-    slices.sort(key=lambda labelled: (labelled.support, labelled.position))
+    slices.sort(key=lambda labelled: (labelled.scan_number, labelled.position))
     pool = SupportPool(slices, pool_size, settings.policy, settings.seed)
     encoded = EncodedFrames(engine, pool, settings.feature_budget, clock)
     matcher = Matcher(descriptor, encoded, pool.eligible())
     memories = PoolMemories(engine, pool, encoded)
-    heights = tuple(
-        Heights.of([s for s in supports if id(s.image) == image], structures, directions)
-        for image in images
-    )
+    heights = tuple(Heights.of(same, structures, directions) for same in scans)
     return PreparedSupports(supports, structures, pool, matcher, memories, settings.search, heights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,10 +14,9 @@ from oneslice.choices import Search
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
 from oneslice.following import Follower
-from oneslice.frames import Frames, window_of
+from oneslice.frames import modality_of, structure_masks
 from oneslice.fusion import Blend, clear_absent, fuse, remove_fragments, shared
 from oneslice.geometry import Array, SliceView
-from oneslice.pool import structure_masks
 from oneslice.prepared import PreparedSupports
 from oneslice.presence import evidence, stretches, unless_beyond, unless_rivalled
 from oneslice.propagation import Case, SlicePrediction, propagate
@@ -70,8 +69,7 @@ class ScanRun:
     ) -> None:
         self._engine, self._volume, self._view, self._prepared = engine, volume, view, prepared
         self._settings, self._clock = settings, clock
-        self._window = window_of(volume, settings.window, settings.modality)
-        self._frames = Frames(volume, view, self._window, engine.image_size)
+        self._frames = settings.frames(volume, view, engine.image_size)
         self._given = self._given_labels()
         self._queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
         self._from_itself = settings.follows_own and self._shows_all()
@@ -102,7 +100,8 @@ class ScanRun:
             for result in self._predictions(steps.tick):
                 if result.index in unknown:
                     self._keep(result)
-                steps.tick()
+                if not self._ends_following:
+                    steps.tick()
         steps.finish()
         labels = self._without_absent()
         self._keep_given(labels)
@@ -121,7 +120,7 @@ class ScanRun:
     def _predictions(self, tick: Callable[[float], None]) -> Iterator[SlicePrediction]:
         """What is found, slice by slice; ``tick`` is told of each slice on the way there."""
         if self._from_itself:
-            return self._follower.segment(self._given, self._settings.trim, tick)
+            return self._follow(self._given, self._settings.trim, tick)
         prompter = self._prepared.prompter(self._engine, self._queries, self._clock)
         prompter.prepare(self._unknown, lambda: tick(1))
         known = {index: self._masks(labels) for index, labels in self._given.items()}
@@ -138,14 +137,16 @@ class ScanRun:
         return second_pass(
             first,
             structures,
-            partial(self._follower.segment, ends=False, tick=tick),
+            partial(self._follow, ends=False, tick=tick),
             lambda: tick(1),
         )
 
-    @property
-    def _follower(self) -> Follower:
+    def _follow(
+        self, labelled: Mapping[int, Array], ends: bool, tick: Callable[[float], None]
+    ) -> Iterator[SlicePrediction]:
+        """Follow the structures from some slices; all the work is done before the first result."""
         settings = self._settings
-        return Follower(
+        follower = Follower(
             self._engine,
             self._frames,
             self._prepared.structures,
@@ -154,11 +155,16 @@ class ScanRun:
             settings.feature_budget,
             self._clock,
         )
+        return follower.segment(labelled, ends, lambda share: tick(2 * share))
+
+    @property
+    def _ends_following(self) -> bool:
+        """Whether the last thing that is done with a scan is to follow it."""
+        return self._from_itself or self._passes > 1
 
     def _blend(self, weight: float) -> Blend:
         """One that gives the registered masks this weight."""
-        side, settings = self._frames.letterbox.side, self._settings
-        return Blend(side, weight, settings.appearance, settings.presence)
+        return Blend(self._frames.letterbox.side, weight, self._settings.appearance)
 
     @property
     def _passes(self) -> int:
@@ -236,7 +242,8 @@ class ScanRun:
         return {
             "scan": self._volume.location,
             "slice_axis": self._view.axes[0],
-            "window": [self._window.low, self._window.high],
+            "modality": self._settings.modality or modality_of(self._volume),
+            "window": [self._frames.window.low, self._frames.window.high],
             "seconds": self._clock.report(),
             "slices": [self._slice_record(int(index)) for index in order],
         }

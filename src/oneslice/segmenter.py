@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import platform
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import oneslice
 from oneslice.body import Body
-from oneslice.choices import Device
+from oneslice.checks import whole
+from oneslice.choices import Device, Modality
 from oneslice.clock import Stopwatch
 from oneslice.closeup import CloseUp
 from oneslice.completion import complete, incomplete
 from oneslice.device import resolve
-from oneslice.errors import InputError
+from oneslice.errors import InputError, OneSliceWarning
 from oneslice.formats import read_volume
+from oneslice.frames import modality_of
 from oneslice.geometry import SliceView, aligned_view, matching_axis
 from oneslice.matching import make_descriptor
 from oneslice.prepared import PreparedSupports, prepare
+from oneslice.provenance import versions
+from oneslice.region import Region
 from oneslice.run import Progress, ScanRun
 from oneslice.sam2.checkpoints import load_model
 from oneslice.sam2.engine import Engine
@@ -31,6 +35,7 @@ from oneslice.support import Support, all_structures, by_scan, with_given
 from oneslice.volume import LabelMap, Volume
 
 _Key = tuple[tuple[Support, ...], int]
+_TURN = RLock()  # PyTorch's threads and precision are the process's, what is kept the Segmenter's
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Segmenter:
         self._descriptor = make_descriptor(self._settings.metric, offline)
         self._given: tuple[tuple[Support, ...], tuple[Support, ...]] | None = None
         self._prepared: tuple[_Key, PreparedSupports] | None = None
-        self._closeup: tuple[tuple[Support, ...], CloseUp | Body | None] | None = None
+        self._looks: tuple[tuple[Support, ...], CloseUp | None, Body | None] | None = None
         self._completed: dict[Support, Support | None] = {}  # what was found in their own scans
 
     @property
@@ -99,7 +104,7 @@ class Segmenter:
         axis: int | None = None,
         progress: Progress | None = None,
     ) -> Segmentation:
-        """Segment every slice of a scan.
+        """Segment every slice of a scan. Threads of a process take turns.
 
         Args:
             scan: a volume, or a path to read it from.
@@ -113,11 +118,21 @@ class Segmenter:
             Labels on the scan's own grid. If the scan is a support's own, its labelled slices are
             kept as given.
         """
-        supports = _supports(support)
+        supports, volume = _supports(support), _volume(scan)
+        with _TURN:
+            return self._turn(volume, supports, axis, progress or _silent)
+
+    def _turn(
+        self,
+        volume: Volume,
+        supports: tuple[Support, ...],
+        axis: int | None,
+        progress: Progress,
+    ) -> Segmentation:
         given = self._by_scan(supports)
-        volume = _volume(scan)
+        self._compare(volume, given)
         view = query_view(volume, given[0], axis)
-        found = self._find(volume, view, given, progress or _silent)
+        found = self._find(volume, view, given, progress)
         crossing = [s for s in given if s.axis != view.axes[0] and s.is_of(volume)]
         array = with_given(found.array, crossing)
         record = {"supports": [each.describe() for each in supports]} | found.record
@@ -144,9 +159,7 @@ class Segmenter:
         if own:
             return self._segment(volume, view, supports, progress, clock)
         with clock.stage("close-up"):
-            look = self._look_closer(supports)
-            region = look.find(volume, view) if look else None
-        supports = look.supports if look else supports
+            region, supports = self._look_closer(volume, view, supports)
         if region is None:
             return self._segment_some(volume, view, supports, progress, clock)
         part = self._segment_some(region.cut(volume), view, supports, progress, clock)
@@ -162,14 +175,36 @@ class Segmenter:
             self._given = supports, by_scan(supports)
         return self._given[1]
 
-    def _look_closer(self, supports: tuple[Support, ...]) -> CloseUp | Body | None:
-        """What to look at in other scans; None: all. The last is kept for the next scan."""
+    def _compare(self, volume: Volume, supports: Sequence[Support]) -> None:
+        """Warn if only one of scan and support is taken for a CT: each has its own window then."""
+        settings = self._settings
+        if settings.modality is not None or settings.window is not None:
+            return
+        kinds = {modality_of(each) is Modality.CT for each in (volume, supports[0].image)}
+        if len(kinds) > 1:
+            warnings.warn(
+                f"{volume.name} is shown as {modality_of(volume)}, the support as "
+                f"{modality_of(supports[0].image)}: give --modality or --window if that is wrong",
+                OneSliceWarning,
+                stacklevel=4,
+            )
+
+    def _look_closer(
+        self, volume: Volume, view: SliceView, supports: tuple[Support, ...]
+    ) -> tuple[Region | None, tuple[Support, ...]]:
+        """The part of another scan that is looked at, None: all of it; and that of the supports.
+
+        What was found of the supports is kept for the next scan.
+        """
         if not self._settings.looks_closer:
-            return None
-        if self._closeup is None or self._closeup[0] != supports:
-            look = CloseUp.of(supports, self._settings) or Body.of(supports, self._settings)
-            self._closeup = supports, look
-        return self._closeup[1]
+            return None, supports
+        if self._looks is None or self._looks[0] != supports:
+            settings = self._settings
+            self._looks = supports, CloseUp.of(supports, settings), Body.of(supports, settings)
+        _, closeup, body = self._looks
+        if closeup and (region := closeup.find(volume, view)):
+            return region, closeup.supports
+        return (body.find(volume, view), body.supports) if body else (None, supports)
 
     def _segment_some(
         self,
@@ -235,9 +270,8 @@ class Segmenter:
         return _after(done, total, progress)
 
     def _environment(self) -> dict[str, Any]:
-        versions = {name: version(name) for name in ("torch", "transformers", "numpy", "SimpleITK")}
         return {
-            "versions": {"python": platform.python_version()} | versions,
+            "versions": versions(),
             "device": str(self._engine.device),
             "checkpoint": {"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
             "image_size": self.image_size,
@@ -249,17 +283,29 @@ class Segmenter:
         scans: Iterable[Volume | str | Path],
         support: Support | Sequence[Support],
         *,
+        axis: int | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Outcome]:
-        """Segment scans one after another; a scan that fails does not stop the others."""
+        """Segment scans one after another, each when it is asked for, as ``segment`` does.
+
+        A scan that fails does not stop the others.
+        """
         if isinstance(scans, str | Path | Volume):
             raise InputError("scans: give a list, even of one; or use segment")
         supports = _supports(support)
-        for scan in scans:
-            try:
-                yield Outcome(scan, self.segment(scan, supports, progress=progress), None)
-            except Exception as error:  # whatever it is, the other scans must not suffer
-                yield Outcome(scan, None, error)
+        return (self._outcome(scan, supports, axis, progress) for scan in scans)
+
+    def _outcome(
+        self,
+        scan: Volume | str | Path,
+        supports: tuple[Support, ...],
+        axis: int | None,
+        progress: Progress | None,
+    ) -> Outcome:
+        try:
+            return Outcome(scan, self.segment(scan, supports, axis=axis, progress=progress), None)
+        except Exception as error:  # whatever it is, the other scans must not suffer
+            return Outcome(scan, None, error)
 
     def _prepare(
         self, supports: tuple[Support, ...], query_slices: int, clock: Stopwatch
@@ -300,12 +346,12 @@ def query_view(volume: Volume, support: Support, axis: int | None) -> SliceView:
     Raises:
         InputError: there is no such axis.
     """
-    if axis is None and volume.geometry.difference(support.image.geometry) is None:
-        axis = support.axis
-    if axis is None:
+    if axis is not None:
+        axis = whole(axis, "axis", 0, 2)
+    elif volume.geometry.difference(support.image.geometry) is None:
+        axis = support.view.axes[0]
+    else:
         axis = matching_axis(volume.geometry, volume.through_plane_axis, support.directions)
-    elif axis not in (0, 1, 2):
-        raise InputError(f"axis must be 0, 1 or 2, not {axis}")
     return aligned_view(volume.geometry, axis, support.directions)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from oneslice.augment import AugmentationPolicy
+from oneslice.augment import AugmentationPolicy, Augmentations
 from oneslice.checks import number, whole
 from oneslice.choices import Effort, Metric, Modality, Search, Strategy, choose
 from oneslice.errors import InputError
-from oneslice.frames import Window
-from oneslice.pool import Augmentations
+from oneslice.frames import Frames, Window, window_of
+from oneslice.geometry import SliceView
+from oneslice.volume import Volume
 
 _CHOICES = (
     ("effort", Effort),
@@ -49,8 +50,6 @@ class Settings:
         metric: how the likeness of supports and slices is measured.
         augmentations: how many augmented copies of each labelled slice the pool search makes.
         policy: how far the augmentations go.
-        presence: the object score (a logit) above which the network says that a structure is on a
-            slice; from 0 up, for what it calls absent has no mask.
         min_fragment: components smaller than this fraction of their structure's largest one are
             removed; 0 keeps all.
         window: intensities shown as black and white, for supports and queries; None: by modality.
@@ -72,7 +71,6 @@ class Settings:
     metric: Metric = Metric.ENCODER
     augmentations: Augmentations = field(default_factory=Augmentations)
     policy: AugmentationPolicy = field(default_factory=AugmentationPolicy)
-    presence: float = 0.0
     min_fragment: float = 0.0
     window: Window | None = None
     modality: Modality | None = None
@@ -86,7 +84,6 @@ class Settings:
                 object.__setattr__(self, name, choose(kind, value, name))
         for name in _FRACTIONS:
             object.__setattr__(self, name, number(getattr(self, name), name, 0, 1))
-        object.__setattr__(self, "presence", number(self.presence, "presence", 0))
         object.__setattr__(self, "seed", whole(self.seed, "seed", 0, 2**32 - 1))
         object.__setattr__(self, "memory", whole(self.memory, "memory (MiB)", 1))
         self._check_types()
@@ -107,6 +104,14 @@ class Settings:
         if self.search is Search.REGISTER:
             return 1
         return self.augmentations.pool_size(query_slices)
+
+    def frames(self, volume: Volume, view: SliceView, size: int) -> Frames:
+        """A volume's slices as frames of ``size`` pixels, in the window that it is shown in.
+
+        Raises:
+            InputError: the window shows nothing of it.
+        """
+        return Frames(volume, view, window_of(volume, self.window, self.modality), size)
 
     @property
     def follows_own(self) -> bool:
@@ -154,8 +159,7 @@ class Settings:
             "effort": self.effort.value,
             "metric": self.metric.value,
             "augmentations": str(self.augmentations),
-            "policy": vars(self.policy),
-            "presence": self.presence,
+            "policy": asdict(self.policy),
             "min_fragment": self.min_fragment,
             "window": window,
             "modality": self.modality,

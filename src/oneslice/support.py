@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from oneslice.checks import whole
 from oneslice.errors import InputError
 from oneslice.formats import place_on_grid, read_label_map, read_volume
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view
@@ -56,9 +57,7 @@ class Support:
                 f"{self.labels.name}: holds {len(self.structures)} labels; is it the scan? Perhaps "
                 "--support and --labels were exchanged"
             )
-        axis = self._labelled_axis() if self.axis is None else self.axis
-        if axis not in (0, 1, 2):
-            raise InputError(f"axis must be 0, 1 or 2, not {axis}")
+        axis = self._labelled_axis() if self.axis is None else whole(self.axis, "axis", 0, 2)
         object.__setattr__(self, "axis", axis)
 
     @classmethod
@@ -221,6 +220,14 @@ def by_scan(supports: Sequence[Support]) -> tuple[Support, ...]:
         else:
             found.append(support)
     return tuple(found)
+
+
+def by_image(supports: Sequence[Support]) -> list[tuple[Support, ...]]:
+    """Supports of one image together, in the order given."""
+    found: dict[int, list[Support]] = {}
+    for support in supports:
+        found.setdefault(id(support.image), []).append(support)
+    return [tuple(same) for same in found.values()]
 
 
 def with_given(labels: Array, supports: Sequence[Support]) -> Array:

@@ -66,8 +66,9 @@ class Volume:
         if self.modality is not None:
             modality = choose(Modality, self.modality, f"{self.name}: modality")
             object.__setattr__(self, "modality", modality)
-        if self.slice_axis not in (None, 0, 1, 2):
-            raise InputError(f"{self.name}: slice_axis is 0, 1, 2 or None, not {self.slice_axis}")
+        if self.slice_axis is not None:
+            axis = whole(self.slice_axis, f"{self.name}: slice_axis", 0, 2)
+            object.__setattr__(self, "slice_axis", axis)
 
     @property
     def location(self) -> str:
@@ -89,9 +90,12 @@ class Structure:
     color: tuple[int, int, int]
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "value", whole(self.value, f"the label value of {self.name} (0 is background)", 1)
-        )
+        value = whole(self.value, f"the label value of {self.name} (0 is background)", 1)
+        object.__setattr__(self, "value", value)
+        if len(self.color) != 3:
+            raise InputError(f"the colour of {self.name} is red, green and blue, not {self.color}")
+        channels = (whole(c, f"the colour of {self.name}", 0, 255) for c in self.color)
+        object.__setattr__(self, "color", tuple(channels))
 
     @classmethod
     def unnamed(cls, value: int) -> Structure:

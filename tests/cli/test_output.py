@@ -5,8 +5,8 @@ import pytest
 from oneslice.batch import CaseReport
 from oneslice.cli.output import print_facts, print_table
 from oneslice.cli.reports import print_reports
-from oneslice.evaluation.tabular import Table
 from oneslice.segmentation import Doubt
+from oneslice.tabular import Table
 from oneslice.volume import Structure
 
 NAMES = tuple(f"structure number {n}" for n in range(12))

@@ -8,7 +8,7 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 from benchmarks.meta_reference import meta_state, meta_video_predictor, randomize
 from oneslice.sam2.engine import Behaviour, Engine
 from oneslice.sam2.meta_config import meta_config
-from oneslice.sam2.state import Features, Remembered
+from oneslice.sam2.state import ABSENT, Features, Remembered
 from tests.sam2.meta import ROUNDING, relative_error, require_meta
 
 
@@ -137,3 +137,16 @@ def test_features_stack_and_select():
     again = Features.stack([features.select([n]) for n in range(3)])
     assert torch.equal(again.top, features.top) and torch.equal(again.fine, features.fine)
     assert len(again) == 3 and again.nbytes == features.nbytes
+
+
+def test_what_the_object_score_calls_absent_has_no_mask():
+    model = official_model(128)
+    engine, images = Engine(model), clip(2, 128)
+    features = engine.encode(images)
+    prompt = engine.remember(features.select([0]), square_masks(1, 128))
+    context = [Remembered(prompt, 1, prompted=True)]
+    last = model.mask_decoder.pred_obj_score_head.proj_out
+    for shift, there in ((1e4, True), (-1e4, False)):
+        last.bias.data += shift - last.bias.data
+        found = engine.segment(features, [1], context)
+        assert bool(found.score > 0) is there and bool((found.logits > ABSENT).any()) is there

@@ -6,13 +6,16 @@ import io
 import os
 import signal
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 from oneslice import __version__
 from oneslice.cli import benchmark, doctor, evaluate, models, segment
-from oneslice.errors import OneSliceError
+from oneslice.errors import OneSliceError, OneSliceWarning
+
+_python_tells = warnings.showwarning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,6 +49,14 @@ app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 
 
+def _tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Show a warning: in one line if it is ours, else as Python does."""
+    if issubclass(category, OneSliceWarning):
+        typer.echo(f"oneslice: {message}", err=True)
+    else:
+        _python_tells(message, category, *where, **more)
+
+
 def main() -> None:
     """Run the command line; an error of its user or system is one line on stderr, exit code 2."""
     # Before torch is imported: threads that wait sleep, for on a busy machine spinning ones keep
@@ -55,6 +66,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _tell
     try:
         app()
     except OneSliceError as error:

@@ -12,7 +12,7 @@ import typer
 from oneslice.choices import Device, Metric, Search, Strategy
 from oneslice.cli.models import named_or_default
 from oneslice.errors import InputError
-from oneslice.evaluation.choices import Ablation, MethodName
+from oneslice.evaluation.choices import TOLERANCE, Ablation, MethodName
 
 if TYPE_CHECKING:
     from oneslice.evaluation.datasets import Dataset
@@ -99,7 +99,7 @@ def benchmark(
         Device, typer.Option(help="auto: the first of cuda, mps and cpu that is there.")
     ] = Device.AUTO,
     seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
-    tolerance: Annotated[float, typer.Option(help="Of NSD, in mm.")] = 2.0,
+    tolerance: Annotated[float, typer.Option(help="Of NSD, in mm.")] = TOLERANCE,
     predictions: Annotated[
         bool, typer.Option("--predictions", help="Write the predicted label maps too.")
     ] = False,

@@ -10,6 +10,7 @@ import typer
 
 from oneslice.cli.output import exit_if_failed
 from oneslice.errors import InputError
+from oneslice.evaluation.choices import TOLERANCE
 
 if TYPE_CHECKING:
     from oneslice.evaluation.comparison import Pairs, Row
@@ -23,7 +24,7 @@ def evaluate(
     references: Annotated[Path, typer.Argument(metavar="REF", help=_EITHER)],
     tolerance: Annotated[
         float, typer.Option(help="Of the normalised surface Dice (NSD), in mm.")
-    ] = 2.0,
+    ] = TOLERANCE,
     csv: Annotated[Path | None, typer.Option(help="Write every figure to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the CSV file.")] = False,

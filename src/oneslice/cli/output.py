@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from oneslice.evaluation.tabular import Table
+    from oneslice.tabular import Table
 
 _UNLIMITED = 10_000  # characters
 

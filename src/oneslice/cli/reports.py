@@ -24,6 +24,7 @@ def run_with_progress(
     supports: Sequence[Support],
     reading: Reading,
     overwrite: bool,
+    skip_existing: bool,
 ) -> Iterator[CaseReport]:
     """Segment the scans behind progress bars; line by line where there is no terminal."""
     from rich.console import Console
@@ -41,7 +42,13 @@ def run_with_progress(
             bars.update(slices, description=job.scan.name, completed=done, total=total)
 
         found = run_jobs(
-            segmenter, jobs, supports, reading=reading, overwrite=overwrite, progress=show
+            segmenter,
+            jobs,
+            supports,
+            reading=reading,
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            progress=show,
         )
         for number, report in enumerate(found, start=1):
             bars.advance(scans)
@@ -53,7 +60,7 @@ def run_with_progress(
 
 def print_reports(reports: Sequence[CaseReport], out: Path, as_json: bool) -> None:
     """Print what was written, as a table or as JSON."""
-    from oneslice.evaluation.tabular import Table
+    from oneslice.tabular import Table
 
     if as_json:
         typer.echo(json.dumps([report.as_json() for report in reports], indent=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,8 @@ from oneslice.cli.reports import exit_with, print_reports, run_with_progress
 from oneslice.errors import InputError
 
 if TYPE_CHECKING:
+    from oneslice.augment import Augmentations
     from oneslice.batch import CaseReport, Job, Reading
-    from oneslice.pool import Augmentations
     from oneslice.support import Support
 
 _SCANS = "Scans: files, folders, globs, DICOM series folders, or zips of one series each."
@@ -217,14 +218,16 @@ def segment(
     segmenter = Segmenter(name, device, settings, image_size=image_size, offline=offline)
     reports: list[CaseReport] = []
     try:
-        reports.extend(run_with_progress(segmenter, jobs, supports, reading, overwrite))
+        reports.extend(
+            run_with_progress(segmenter, jobs, supports, reading, overwrite, skip_existing)
+        )
     finally:  # what was done is told even if the rest is given up
         print_reports(reports, out, as_json)
     exit_with(reports)
 
 
 def _augmentations(text: str | None, search: Search) -> Augmentations:
-    from oneslice.pool import Augmentations
+    from oneslice.augment import Augmentations
 
     if text is None:
         return Augmentations()
@@ -287,5 +290,6 @@ def _refuse_if_all_exist(jobs: Sequence[Job], overwrite: bool) -> None:
     """Say so at once, before the model is loaded, if there is nothing left to do."""
     from oneslice.batch import refuse_existing
 
-    if not overwrite and all(job.target.exists() for job in jobs):
-        refuse_existing(jobs[0], overwrite)
+    with suppress(OSError):  # a name that is too long is reported when its turn comes
+        if not overwrite and all(job.target.exists() for job in jobs):
+            refuse_existing(jobs[0], overwrite)

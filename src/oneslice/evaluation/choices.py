@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+TOLERANCE = 2.0  # of NSD, mm
+
 
 class Ablation(StrEnum):
     """What is varied, all else being equal."""

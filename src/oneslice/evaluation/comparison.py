@@ -12,9 +12,9 @@ import numpy as np
 
 from oneslice.errors import InputError
 from oneslice.evaluation.metrics import Agreement, Mean, Presence, compare
-from oneslice.evaluation.tabular import Table, as_csv
 from oneslice.formats import place_on_grid, read_label_map, stem_of
 from oneslice.formats.suffixes import VOLUMES, only_one, volumes_by_stem
+from oneslice.tabular import Table, as_csv
 from oneslice.volume import LabelMap, Structure
 
 RULE = (

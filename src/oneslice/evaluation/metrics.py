@@ -26,12 +26,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oneslice.errors import InputError
+from oneslice.evaluation.choices import TOLERANCE
 from oneslice.geometry import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-DEFAULT_TOLERANCE = 2.0  # mm
 
 
 class Presence(StrEnum):
@@ -102,7 +101,7 @@ def compare(
     prediction: Array,
     reference: Array,
     spacing: tuple[float, float, float],
-    tolerance: float = DEFAULT_TOLERANCE,
+    tolerance: float = TOLERANCE,
 ) -> Agreement:
     """Compare two masks (I, J, K) on one grid.
 

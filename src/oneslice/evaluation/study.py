@@ -10,16 +10,16 @@ from typing import Any
 
 import oneslice
 from oneslice.evaluation.datasets import Benchmark, Case
-from oneslice.evaluation.datasets.catalog import DESCRIPTIONS
+from oneslice.evaluation.datasets.catalogue import DESCRIPTIONS
 from oneslice.evaluation.plan import Extents
 from oneslice.evaluation.plots import plot, require_matplotlib
-from oneslice.evaluation.provenance import data_hash, versions
 from oneslice.evaluation.results import CaseResult, RunFolder, RunSettings, Unit
 from oneslice.evaluation.runner import Run, execute
 from oneslice.evaluation.summary import VariantSummary, summarise, unscored
 from oneslice.evaluation.tables import cases_csv, dice_table, further_table
-from oneslice.evaluation.tabular import Table
 from oneslice.evaluation.variants import Rows
+from oneslice.provenance import data_hash, versions
+from oneslice.tabular import Table
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from oneslice.evaluation.literature import PUBLISHED, Published
 from oneslice.evaluation.plan import Extents
 from oneslice.evaluation.results import CaseResult
 from oneslice.evaluation.summary import StructureSummary, VariantSummary
-from oneslice.evaluation.tabular import Table, as_csv
+from oneslice.tabular import Table, as_csv
 
 _NONE = "-"
 _TITLES = {

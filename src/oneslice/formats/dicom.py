@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from oneslice.choices import Modality
-from oneslice.errors import InputError
+from oneslice.errors import InputError, first_line
 from oneslice.formats.dicom_files import (
     Header,
     dicom_files,
@@ -24,7 +24,7 @@ from oneslice.formats.dicom_files import (
     read_headers,
 )
 from oneslice.formats.image import Image, refuse_colours
-from oneslice.formats.itk import simple_itk
+from oneslice.formats.itk import file_reader, simple_itk
 from oneslice.formats.stack import Plane, stack_planes
 from oneslice.formats.suffixes import suffix_of
 from oneslice.geometry import Array, Geometry
@@ -131,12 +131,10 @@ def _plane(header: Header, path: Path) -> Plane:
 
 def _pixels(file: Path) -> Array:
     """(columns, rows), rescaled."""
-    sitk = simple_itk()
-    reader = sitk.ImageFileReader()
+    reader = file_reader(file)
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(file))
     try:
-        pixels: Array = sitk.GetArrayFromImage(reader.Execute())[0].T
+        pixels: Array = simple_itk().GetArrayFromImage(reader.Execute())[0].T
     except RuntimeError as error:
         raise _undecodable(file) from error
     return pixels
@@ -150,9 +148,8 @@ def _read_multi_frame(header: Header, path: Path) -> tuple[Array, Geometry]:
         image = highdicom.imread(file)
         volume = image.get_volume(dtype=np.float32, apply_real_world_transform=False)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: its frames cannot be read as one regular volume ({reason}); "
+            f"{path}: its frames cannot be read as one regular volume ({first_line(error)}); "
             "convert it to NIfTI, for instance with dcm2niix"
         ) from error
     return from_highdicom(volume.array, volume.affine)

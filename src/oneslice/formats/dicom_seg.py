@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oneslice.errors import InputError
+from oneslice.errors import InputError, first_line
 from oneslice.formats.dicom import from_highdicom
 from oneslice.formats.dicom_files import (
     dicom_files,
@@ -64,9 +64,8 @@ def read_segmentation(
             raise ValueError("it holds fractions, not labels")
         volume = seg.get_volume(combine_segments=True, rescale_fractional=False)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{file}: cannot be read as one label map ({reason}); "
+            f"{file}: cannot be read as one label map ({first_line(error)}); "
             "export it as non-overlapping labels on the scan's grid, for instance as NIfTI"
         ) from error
     array, geometry = from_highdicom(volume.array, volume.affine)

@@ -94,7 +94,8 @@ def _in_folder(folder: Path, seen: set[Path]) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
     files = [entry for entry in entries if entry.is_file()]
-    volumes = [file for file in files if suffix_of(file) in VOLUMES]
+    # a link to nothing is a scan that is missing: reading says so
+    volumes = [each for each in entries if suffix_of(each) in VOLUMES and not each.is_dir()]
     yield from (file for file in volumes if not has_sidecar(file))
     if _holds_series(files) or (pictures_in(folder) and not volumes):
         yield folder

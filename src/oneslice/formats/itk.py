@@ -25,6 +25,21 @@ def simple_itk() -> Any:
     return sitk
 
 
+def file_reader(path: Path) -> Any:
+    """ITK's reader of a file.
+
+    Raises:
+        InputError: the name is not UTF-8, which ends the process in ITK.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: its name is not UTF-8; rename it") from error
+    reader = simple_itk().ImageFileReader()
+    reader.SetFileName(str(path))
+    return reader
+
+
 def read_itk(path: Path, frame: int | None = None) -> Image:
     """Read one 3D image; 2D counts as one slice, 4D needs ``frame``.
 
@@ -32,8 +47,7 @@ def read_itk(path: Path, frame: int | None = None) -> Image:
         InputError: not an image, damaged, colour, sheared, 5D, or a frame is missing.
 
     """
-    reader = simple_itk().ImageFileReader()
-    reader.SetFileName(str(path))
+    reader = file_reader(path)
     try:
         reader.ReadImageInformation()
         _select(reader, path, frame)

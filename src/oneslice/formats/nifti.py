@@ -7,16 +7,18 @@ Not through ITK, which reads a truncated file or NaN as zeros, ``a.nii`` when as
 from __future__ import annotations
 
 import gzip
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from oneslice.errors import InputError
+from oneslice.errors import InputError, OneSliceWarning
 from oneslice.formats.image import Image, pick_frame, refuse_colours, right_angled
 from oneslice.geometry import Array, Geometry
 
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_APART = 0.05  # voxels, from which on two affines differ
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 
 
@@ -40,7 +42,8 @@ def read_nifti(path: Path, frame: int | None = None) -> Image:
     array = _array(image, path, frame)
     scale = _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
     affine = np.diag([scale, scale, scale, 1]) @ _LPS_FROM_RAS @ image.affine
-    space = int(image.header["sform_code"]) or int(image.header["qform_code"]) or 1
+    space = int(image.header["sform_code"]) or int(image.header["qform_code"])
+    _compare_forms(image, path)
     geometry = right_angled(Geometry(array.shape, affine, space), path)
     through = image.header.get_dim_info()[2]
     return Image(array, geometry, slice_axis=through, located=len(image.shape) > 2)
@@ -65,6 +68,25 @@ def _refuse_no_spacing(image: Any, path: Path) -> None:
         raise InputError(
             f"{path}: has a spacing of 0 in its header (pixdim {spacing.tolist()}); "
             "write the true millimetres into it"
+        )
+
+
+def _compare_forms(image: Any, path: Path) -> None:
+    """Warn if the header's two affines put the corners of the image in two places."""
+    sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
+    if sform is None or qform is None:
+        return
+    last = np.array([*image.shape[:3], 1, 1])[:3] - 1
+    corners = np.array([*np.ndindex(2, 2, 2)]) * last
+    apart = corners @ (sform - qform)[:3, :3].T + (sform - qform)[:3, 3]
+    farthest = np.linalg.norm(apart, axis=1).max()
+    if farthest > _APART * np.linalg.norm(sform[:3, :3], axis=0).min():
+        warnings.warn(
+            f"{path}: its sform and its qform are up to {farthest:.3g} apart, and programs differ "
+            "in which one they heed (3D Slicer and ITK-SNAP the qform); oneslice heeds the sform, "
+            "and gives results no other. Make both equal if results or labels seem displaced",
+            OneSliceWarning,
+            stacklevel=2,
         )
 
 

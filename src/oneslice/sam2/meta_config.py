@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Sam2VideoConfig
 
+# Meta's files do not say the image size; the published models were trained at this one.
+NATIVE_SIZE = 1024
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -44,7 +47,7 @@ ARCHITECTURES = (
 
 
 def meta_config(
-    architecture: str, *, version: str = "2.1", image_size: int = 1024, memories: int = 7
+    architecture: str, *, version: str = "2.1", image_size: int = NATIVE_SIZE, memories: int = 7
 ) -> Sam2VideoConfig:
     """The configuration of a published model: ``meta_config("tiny", version="2.0")``."""
     arch = next(each for each in ARCHITECTURES if each.name == architecture)
@@ -52,7 +55,7 @@ def meta_config(
     return _config(arch, image_size, memories, pointer_times=newer, occlusion=newer)
 
 
-def config_of_weights(weights: Mapping[str, Tensor], image_size: int = 1024) -> Sam2VideoConfig:
+def config_of_weights(weights: Mapping[str, Tensor]) -> Sam2VideoConfig:
     """Find the architecture from the shapes of Meta's weights.
 
     Raises:
@@ -60,7 +63,7 @@ def config_of_weights(weights: Mapping[str, Tensor], image_size: int = 1024) -> 
     """
     return _config(
         _architecture_of(weights),
-        image_size,
+        NATIVE_SIZE,
         memories=weights["maskmem_tpos_enc"].shape[0],
         pointer_times="obj_ptr_tpos_proj.weight" in weights,
         occlusion="no_obj_embed_spatial" in weights,

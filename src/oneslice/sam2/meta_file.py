@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oneslice.errors import ModelError
 from oneslice.sam2.image_size import set_image_size
-from oneslice.sam2.meta_config import config_of_weights
+from oneslice.sam2.meta_config import NATIVE_SIZE, config_of_weights
 from oneslice.sam2.meta_keys import rename_weights
 from oneslice.sam2.network import build_network
 from oneslice.sam2.weights_file import read_weights
@@ -15,8 +15,6 @@ from oneslice.sam2.weights_file import read_weights
 if TYPE_CHECKING:
     from transformers import Sam2VideoModel
 
-# Meta's files do not say the image size; the published models were trained at this one.
-IMAGE_SIZE = 1024
 TELLTALE = ("image_encoder.trunk.patch_embed.proj.weight", "maskmem_tpos_enc")
 
 
@@ -35,4 +33,4 @@ def load_meta_file(path: Path, image_size: int | None = None) -> tuple[Sam2Video
     config = config_of_weights(weights)
     if image_size is not None:
         set_image_size(config, image_size)
-    return build_network(config, rename_weights(weights), path), IMAGE_SIZE
+    return build_network(config, rename_weights(weights), path), NATIVE_SIZE

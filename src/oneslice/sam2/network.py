@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oneslice.errors import ModelError
+from oneslice.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,18 +30,12 @@ def build_network(
             model = Sam2VideoModel(config)
     except Exception as error:  # whatever an impossible architecture makes the library raise
         raise ModelError(
-            f"{path} describes a network that cannot be built ({summary(error)}): pass a "
+            f"{path} describes a network that cannot be built ({first_line(error)}): pass a "
             "complete SAM 2 checkpoint"
         ) from error
     _require_fit(model.state_dict(), weights, path)
     model.load_state_dict(weights, strict=True)
     return model
-
-
-def summary(error: Exception) -> str:
-    """The first line of a library's error."""
-    lines = str(error).splitlines()
-    return lines[0].rstrip(":") if lines else type(error).__name__
 
 
 def _require_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:

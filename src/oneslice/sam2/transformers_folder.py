@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneslice.errors import ModelError
+from oneslice.errors import ModelError, first_line
 from oneslice.sam2.image_size import native_image_size, set_image_size
-from oneslice.sam2.network import build_network, summary
+from oneslice.sam2.network import build_network
 from oneslice.sam2.weights_file import read_weights
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def load_folder(folder: Path, image_size: int | None = None) -> tuple[Sam2VideoM
         native = native_image_size(config)
     except Exception as error:  # whatever a damaged description makes the library raise
         raise ModelError(
-            f"{folder / CONFIG} does not describe a SAM 2 model ({summary(error)}): fetch or copy "
-            "it again"
+            f"{folder / CONFIG} does not describe a SAM 2 model ({first_line(error)}): fetch or "
+            "copy it again"
         ) from error
     if image_size is not None:
         set_image_size(config, image_size)

@@ -7,7 +7,7 @@ from pathlib import Path
 from oneslice.errors import InputError
 from oneslice.evaluation.datasets import preprocessed, published
 from oneslice.evaluation.datasets.base import Dataset
-from oneslice.evaluation.datasets.catalog import DESCRIPTIONS, Benchmark
+from oneslice.evaluation.datasets.catalogue import DESCRIPTIONS, Benchmark
 from oneslice.evaluation.protocol import folds
 
 

@@ -22,7 +22,7 @@ from oneslice.evaluation.datasets.base import (
     check_values,
     existing,
 )
-from oneslice.evaluation.datasets.catalog import Description
+from oneslice.evaluation.datasets.catalogue import Description
 from oneslice.formats import read_label_map, read_volume
 from oneslice.volume import LabelMap
 

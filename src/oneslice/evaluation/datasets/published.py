@@ -18,7 +18,7 @@ from oneslice.evaluation.datasets.base import (
     by_number,
     existing,
 )
-from oneslice.evaluation.datasets.catalog import DESCRIPTIONS, Benchmark, Description
+from oneslice.evaluation.datasets.catalogue import DESCRIPTIONS, Benchmark, Description
 from oneslice.evaluation.datasets.chaos import read_chaos
 from oneslice.evaluation.datasets.preprocessed import renumbered
 from oneslice.evaluation.datasets.preprocessing import preprocess_ct, preprocess_mr

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from math import ceil
 from typing import Any
@@ -75,7 +76,7 @@ class Paper(Pairwise):
         choices = {
             "metric": self._metric.value,
             "per_query": self._options.per_query,
-            "policy": vars(self._policy),
+            "policy": asdict(self._policy),
             "seed": self._options.seed,
         }
         return super().describe() | choices
