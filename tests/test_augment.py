@@ -13,6 +13,7 @@ from oneslice.augment import (
     move_masks,
     warp,
 )
+from oneslice.errors import InputError
 
 SIZE = 96
 SPATIAL = ("rotation", "scale", "shear", "translation_x", "translation_y")
@@ -157,3 +158,9 @@ def test_parameters_are_described():
     described = drawn(2).describe(1)
     assert set(described) == set(SPATIAL + COLOUR)
     assert described["rotation"] == pytest.approx(float(drawn(2).rotation[1]), abs=1e-3)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), -1, "15", None])
+def test_a_policy_of_impossible_ranges_is_refused(bad):
+    with pytest.raises(InputError, match="rotation is a finite number from 0 up"):
+        AugmentationPolicy(rotation=bad)

@@ -20,6 +20,7 @@ from oneslice.choices import Format
 from oneslice.errors import InputError
 from oneslice.formats import write_volume
 from oneslice.geometry import Geometry
+from oneslice.provenance import data_hash
 from oneslice.segmentation import Segmentation
 from oneslice.volume import LabelMap, Structure
 from tests.cohort import SHORT, patient
@@ -83,7 +84,7 @@ def test_frames_and_axes_reach_the_reader(segmenter, tmp_path):
     (report,) = run_jobs(segmenter, [job], patient(1).support, reading=reading)
     assert "no frame 2" in report.error
     (report,) = run_jobs(segmenter, [job], patient(1).support, reading=Reading(None, 1, 7))
-    assert "0, 1 or 2" in report.error and not job.target.exists()
+    assert "from 0 to 2, not 7" in report.error and not job.target.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(tmp_path):
@@ -125,14 +126,49 @@ def test_a_failed_case_has_no_output_in_json():
 
 
 @pytest.mark.parametrize(
-    ("recorded", "done"),
-    [("gone/c1/image.nii.gz", True), ("gone/c2/image.nii.gz", False), ("c2/image.nii.gz", False)],
+    ("recorded", "content", "done"),
+    [
+        ("gone/image.nii.gz", b"scan", True),
+        ("gone/image.nii.gz", b"another", False),
+        ("c2/image.nii.gz", b"scan", False),
+        ("c1/image.nii.gz", b"another", True),
+    ],
+    ids=["moved", "another in its place", "a copy", "where it was"],
 )
-def test_a_result_is_done_if_its_scan_was_moved_with_its_folder(tmp_path, recorded, done):
-    """The name of the file alone is not enough: many are called alike."""
+def test_a_result_is_done_if_it_is_of_this_scan(tmp_path, recorded, content, done):
+    """The name alone is not enough: many scans are called alike."""
     for case in ("c1", "c2"):
         (tmp_path / case).mkdir()
-        (tmp_path / case / "image.nii.gz").touch()
-    (tmp_path / "out.nii.gz").touch()
-    (tmp_path / "out.json").write_text(json.dumps({"scan": str(tmp_path / recorded)}))
-    assert is_done(Job(tmp_path / "c1" / "image.nii.gz", tmp_path / "out.nii.gz")) is done
+        (tmp_path / case / "image.nii.gz").write_bytes(b"scan")
+    (tmp_path / "hashed").write_bytes(content)
+    record = {"scan": str(tmp_path / recorded), "scan_sha256": data_hash([tmp_path / "hashed"])}
+    (tmp_path / "out.json").write_text(json.dumps(record))
+    job = Job(tmp_path / "c1" / "image.nii.gz", tmp_path / "out.nii.gz")
+    assert not is_done(job)
+    job.target.touch()
+    assert not is_done(job)  # nothing is in it
+    job.target.write_bytes(b"labels")
+    assert is_done(job) is done
+
+
+def test_results_are_named_after_links_not_after_what_they_lead_to(tmp_path):
+    for number in ("1", "2"):
+        (tmp_path / "pool").mkdir(exist_ok=True)
+        (tmp_path / "pool" / f"{number}.nii.gz").touch()
+        (tmp_path / f"s{number}").mkdir()
+        (tmp_path / f"s{number}" / "T1.nii.gz").symlink_to(tmp_path / "pool" / f"{number}.nii.gz")
+    scans = [tmp_path / "s1" / "T1.nii.gz", tmp_path / "s2" / "T1.nii.gz"]
+    targets = [job.target for job in plan_jobs(scans, tmp_path / "out")]
+    assert targets == [tmp_path / "out" / s / "T1.nii.gz" for s in ("s1", "s2")]
+
+
+def test_what_another_process_has_done_meanwhile_is_passed_over(segmenter, tmp_path):
+    scans = [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"]
+    for number, scan in enumerate(scans):
+        write_volume(patient(number, SHORT).image, scan)
+    jobs = plan_jobs(scans, tmp_path / "out")
+    reports = run_jobs(segmenter, jobs, patient(1).support, skip_existing=True)
+    first = next(reports)
+    (other,) = run_jobs(segmenter, jobs[1:], patient(1).support)
+    assert first.error is None and other.error is None
+    assert list(reports) == []

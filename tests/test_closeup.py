@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from oneslice import Settings
+from oneslice import Segmenter, Settings
 from oneslice.closeup import CloseUp
+from oneslice.registration import LOST
 from oneslice.segmenter import query_view
 from tests.cohort import SHORT, in_a_wide_field, patient
 from tests.segmenters import assert_a_part_shows_more
@@ -40,3 +41,18 @@ def test_the_part_of_another_scan_shows_all_that_is_labelled_in_the_supports(lab
 
 def test_a_close_up_shows_more_detail_and_lies_in_its_place(labelled, other):
     assert_a_part_shows_more(labelled, other)
+
+
+def test_nothing_is_cut_where_the_part_is_not_found(labelled, other, monkeypatch):
+    """Supports are not cut then either: both are shown alike."""
+    closeup, view = (
+        CloseUp.of([labelled.support], Settings()),
+        query_view(other.image, labelled.support, None),
+    )
+    monkeypatch.setattr(CloseUp, "_place", lambda *_: (LOST, np.zeros(2)))
+    assert closeup.find(other.image, view) is None
+    segmenter = Segmenter("mini", "cpu", Settings(effort="fast"), image_size=128)
+    found = segmenter.segment(other.image, labelled.support)
+    assert "region" not in found.record
+    prepared = segmenter._prepared[1].supports[0]
+    assert prepared.image.geometry.shape == labelled.image.geometry.shape

@@ -79,6 +79,7 @@ def test_what_no_slice_shows_is_found_nowhere_and_the_work_adds_up(segmenter):
     )
     found = list(results)
     assert [r.index for r in found] == [0, 1, 3] and sum(shares) == pytest.approx(4)
+    assert shares == pytest.approx([0, 0, 0.5, 1, 0, 0.5, 1, 1])  # there and back
     for result in found:
         assert result.logits.shape == (2, SIZE, SIZE)
         assert overlap((result.logits[:1] > 0).float(), small[None]) > 0.85
@@ -89,7 +90,7 @@ def test_what_no_slice_shows_is_found_nowhere_and_the_work_adds_up(segmenter):
 def test_what_outgrows_its_camera_is_followed_from_farther_away(segmenter):
     masks = [disc(0.5, 0.5, 0.05 + 0.025 * n) for n in range(7)]
     one = follower(segmenter, [picture(mask) for mask in masks])
-    part = one._follow([0], 40.0, {0: labels(masks[0])}, False, lambda: None)
+    part = one._follow([0], 40.0, {0: labels(masks[0])}, False, lambda _: None)
     assert part.camera.letterbox.side > 40
     found = part.camera.restore(6, part.trail.take(6)[0][None])
     assert overlap((found > 0).float(), masks[6][None]) > 0.7

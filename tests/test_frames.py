@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from oneslice.choices import Modality
 from oneslice.errors import InputError
-from oneslice.frames import CT_PRESETS, Frames, Letterbox, Window, window_of
+from oneslice.frames import CT_PRESETS, Frames, Letterbox, Window, modality_of, window_of
 from oneslice.geometry import Geometry, SliceView
 from oneslice.volume import Volume
 
@@ -149,6 +149,15 @@ def test_ct_is_guessed_from_air():
     assert Window.of(volume(RAMP - 400)) != Window.parse("soft-tissue")
     assert Window.of(volume(RAMP - 1000, Modality.MR)) != Window.parse("soft-tissue")
     assert Window.of(volume(RAMP - 1000), Modality.MR) != Window.parse("soft-tissue")
+
+
+def test_a_few_stray_voxels_make_no_ct():
+    """Resampling leaves some that are darker than anything that was scanned."""
+    stray = RAMP.copy()
+    stray[0, 0, :8] = -600
+    assert modality_of(volume(stray)) is Modality.OTHER
+    stray[0, :2] = -600
+    assert modality_of(volume(stray)) is Modality.CT
 
 
 def test_a_ct_stored_without_negative_numbers_is_shown_as_a_ct():

@@ -235,3 +235,21 @@ def test_spacing_is_three_positive_lengths(spacing):
 def test_a_direction_is_three_by_three():
     with pytest.raises(InputError, match="3 x 3 matrix"):
         Geometry.from_parts((3, 3, 3), direction=np.eye(2))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"spacing": (1, 0, 1)},
+        {"spacing": (1, 1)},
+        {"spacing": ("a", "b", "c")},
+        {"spacing": (1, 1, float("nan"))},
+        {"origin": (0, 0)},
+        {"origin": "here"},
+        {"direction": np.eye(2)},
+        {"direction": [[1, 0, 0], [0, 1, 0], [0, 0]]},
+    ],
+)
+def test_parts_that_make_no_grid_are_refused(parts):
+    with pytest.raises(InputError, match=next(iter(parts))):
+        Geometry.from_parts((4, 4, 4), **parts)

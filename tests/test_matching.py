@@ -153,7 +153,11 @@ def test_lpips_without_its_backbone_says_what_to_do(tmp_path, monkeypatch):
     for part in ("--offline", "https://download.pytorch.org/models/", str(target), "--metric"):
         assert part in str(error.value)
     target.parent.mkdir(parents=True)
-    target.write_bytes(b"cut short")
+    for damaged in (b"cut short", b""):
+        target.write_bytes(damaged)
+        with pytest.raises(OfflineError, match="--metric"):
+            make_descriptor(Metric.LPIPS, offline=True)
+    torch.save({"features.0.weight": torch.zeros(3)}, target)
     with pytest.raises(OfflineError, match="--metric"):
         make_descriptor(Metric.LPIPS, offline=True)
 

@@ -1,6 +1,8 @@
 """The shipped checkpoint on generated patients, from arrays and files to labels and records."""
 
 import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cc3d
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from oneslice import Segmenter, Settings, Support
-from oneslice.errors import InputError
+from oneslice.errors import InputError, OneSliceWarning
 from oneslice.formats import read_label_map, write_label_map, write_volume
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Structure, Volume
@@ -306,3 +308,58 @@ def test_a_structure_ends_where_it_ends():
         assert users[..., beyond].sum() < 0.01 * truth.sum()  # a tip of few pixels may be met
         assert (after & truth).sum() > 0.85 * (before & truth).sum()
     assert cleared > 100
+
+
+def test_the_progress_of_a_followed_scan_is_even():
+    one, calls = patient(1), []
+    registering = with_settings(search="register")
+    registering.segment(one.image, one.support, progress=lambda done, _: calls.append(done))
+    assert calls[-1] == 24 and max(np.diff(calls)) <= 2
+
+
+def test_axes_of_numpy_are_written(segmenter, tmp_path):
+    one, axis = patient(1), np.int64(2)
+    support = Support(one.image, one.support.labels, axis=axis)
+    found = segmenter.segment(patient(2, SHORT).image, support, axis=axis)
+    assert found.save(tmp_path / "labels.nii.gz").exists()
+    with pytest.raises(InputError, match="axis is a whole number from 0 to 2, not 3"):
+        segmenter.segment(patient(2, SHORT).image, support, axis=3)
+
+
+def test_threads_take_turns(segmenter):
+    """Of one Segmenter, with other supports each: what is kept of these must not be mixed up."""
+    registering, query = with_settings(search="register"), patient(2, SHORT).image
+    supports = [patient(0).support, patient(1).support]
+    alone = [registering.segment(query, support).array for support in supports]
+    with ThreadPoolExecutor(2) as threads:
+        turns = [threads.submit(registering.segment, query, s) for s in supports * 2]
+        found = [turn.result().array for turn in turns]
+    assert all(np.array_equal(*pair) for pair in zip(found, alone * 2, strict=True))
+
+
+def test_many_scans_along_an_axis_of_choice(segmenter):
+    cube = Volume(np.random.default_rng(0).random((8, 8, 8)), Geometry.from_parts((8, 8, 8)))
+    labels = np.zeros((8, 8, 8), np.uint8)
+    labels[4, 2:6, 2:6] = 1
+    support = Support(cube, LabelMap(labels, cube.geometry))
+    (outcome,) = segmenter.segment_many([cube], support, axis=1)
+    assert outcome.segmentation.slice_axis == 1
+
+
+def test_bad_arguments_are_told_before_the_first_scan(segmenter):
+    with pytest.raises(InputError, match="give a list"):
+        segmenter.segment_many(patient(1).image, patient(1).support)
+    with pytest.raises(InputError, match=r"Support\.load"):
+        segmenter.segment_many([patient(1).image], "labels.nii.gz")
+
+
+@pytest.mark.parametrize(("options", "told"), [({}, True), ({"modality": "mr"}, False)])
+def test_a_scan_taken_for_another_kind_than_the_support_is_told(options, told):
+    one, air = patient(1), np.float32(-2000)
+    taken_for_ct = replace(one.image, array=np.where(one.image.array < 40, air, one.image.array))
+    quick = with_settings(**options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quick.segment(taken_for_ct, patient(2).support)
+    said = [str(w.message) for w in caught if w.category is OneSliceWarning]
+    assert len(said) == told and all("is shown as ct, the support as other" in s for s in said)

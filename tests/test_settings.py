@@ -56,5 +56,11 @@ def test_they_describe_themselves_in_plain_values():
     assert again["augmentations"] == "16" and again["policy"]["rotation"] > 0
 
 
+def test_a_description_is_a_copy():
+    settings = Settings()
+    settings.describe()["policy"]["hue"] = 123
+    assert settings.policy.hue < 1
+
+
 def test_features_of_supports_and_query_share_the_memory():
     assert Settings(memory=100).feature_budget * 2 == 100 * 2**20

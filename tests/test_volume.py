@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -107,3 +109,22 @@ def test_colours_differ():
     assert all(0 <= channel <= 255 for color in colors for channel in color)
     apart = np.abs(np.subtract(colors[0], colors[1:11])).sum(axis=1)
     assert apart.min() > 30
+
+
+def test_numpy_s_numbers_become_python_s_own():
+    """JSON, in which results are described, can hold no others."""
+    color = tuple(np.array([1, 2, 255], np.uint8))
+    liver = Structure(np.uint16(3), "liver", color)
+    array = np.arange(8.0).reshape(2, 2, 2)
+    volume = Volume(array, Geometry.from_parts(array.shape), slice_axis=np.int64(1))
+    assert json.loads(json.dumps([liver.value, liver.color, volume.slice_axis])) == [
+        3,
+        [1, 2, 255],
+        1,
+    ]
+
+
+@pytest.mark.parametrize("color", [(1, 2), (1, 2, 256), (0.5, 0.2, 1.0)])
+def test_a_colour_is_three_whole_numbers(color):
+    with pytest.raises(InputError, match="the colour of liver is"):
+        Structure(3, "liver", color)

@@ -6,14 +6,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oneslice.geometry import Geometry
     from oneslice.segmenter import Segmenter
     from oneslice.settings import Settings
     from oneslice.support import Support
+    from oneslice.volume import LabelMap, Volume
 
 __version__ = "0.1.0"
-__all__ = ["Segmenter", "Settings", "Support"]
+__all__ = ["Geometry", "LabelMap", "Segmenter", "Settings", "Support", "Volume"]
 
-_HOMES = {"Segmenter": "segmenter", "Settings": "settings", "Support": "support"}
+_HOMES = {
+    "Geometry": "geometry",
+    "LabelMap": "volume",
+    "Segmenter": "segmenter",
+    "Settings": "settings",
+    "Support": "support",
+    "Volume": "volume",
+}
 
 
 def __getattr__(name: str) -> Any:

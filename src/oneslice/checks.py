@@ -6,6 +6,9 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from oneslice.errors import InputError
 
 
@@ -31,6 +34,21 @@ def number(value: Any, what: str, low: float = -math.inf, high: float = math.inf
     if not (real and math.isfinite(value) and low <= value <= high):
         raise InputError(f"{what} is a finite number{_range(low, high)}, not {value!r}")
     return float(value)
+
+
+def numbers(values: Any, shape: tuple[int, ...], what: str) -> npt.NDArray[np.float64]:
+    """Numbers of this shape, as floats.
+
+    Raises:
+        InputError: they are others; the message begins with ``what`` they are.
+    """
+    try:
+        found = np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what}, not {values!r}") from None
+    if found.shape != shape:
+        raise InputError(f"{what}, not {values!r}")
+    return found
 
 
 def _range(low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from oneslice.checks import whole
+from oneslice.checks import numbers, whole
 from oneslice.errors import InputError
 
 Array = np.ndarray[Any, Any]
@@ -35,8 +35,8 @@ class Geometry:
     Args:
         shape: voxels along each array axis.
         affine: (4, 4), from index to LPS millimetres.
-        space: NIfTI's code of where the millimetres count from: 1 scanner, 2 another scan,
-            3 Talairach, 4 MNI, 5 another template. Other formats do not say.
+        space: NIfTI's code of where the millimetres count from: 0 unknown, 1 scanner, 2 another
+            scan, 3 Talairach, 4 MNI, 5 another template. Other formats do not say.
 
     Raises:
         InputError: the shape is not three positive integers, or the affine cannot be inverted.
@@ -72,17 +72,16 @@ class Geometry:
         """Build from ITK's terms: spacing and origin in mm, direction (3, 3) by columns.
 
         Raises:
-            InputError: as the class, the spacing is not three positive lengths, or the direction
-                not (3, 3).
+            InputError: as the class, the spacing is not three positive lengths, the origin no
+                position, or the direction not (3, 3).
         """
-        if np.shape(spacing) != (3,) or not np.min(spacing) > 0:
+        lengths = numbers(spacing, (3,), "spacing is three positive lengths in mm")
+        if not lengths.min() > 0:
             raise InputError(f"spacing is three positive lengths in mm, not {spacing}")
-        columns = np.eye(3) if direction is None else np.asarray(direction, float)
-        if columns.shape != (3, 3):
-            raise InputError(f"direction is a 3 x 3 matrix, not of shape {columns.shape}")
+        columns = np.eye(3) if direction is None else direction
         affine = np.eye(4)
-        affine[:3, :3] = columns * spacing
-        affine[:3, 3] = origin
+        affine[:3, :3] = numbers(columns, (3, 3), "direction is a 3 x 3 matrix") * lengths
+        affine[:3, 3] = numbers(origin, (3,), "origin is a position (x, y, z) in mm")
         return cls(shape, affine)
 
     @property

@@ -120,6 +120,26 @@ def test_the_result_of_another_scan_of_that_name_is_not_taken_for_done(study):
         assert again.code == 0 and "1 of 1 scans are done already" in again.err
 
 
+def test_a_name_that_is_too_long_is_the_failure_of_its_scan_alone(study):
+    """What is left out of a name may be added by the format."""
+    scan = read_volume(study / "scans/p1.nii.gz")
+    write_volume(scan, study / f"scans/{'p' * 250}.mha")
+    format = ("--format", "seg.nrrd")
+    assert segment("scans", more=format).code == 1 and len(files(study / "out")) == 6
+    again = segment("scans", more=(*format, "--skip-existing"))
+    assert "3 of 4 scans are done already" in again.err and "File name too long" in again.err
+
+
+def test_a_warning_is_one_line(study):
+    stored = nibabel.load(study / "scans/p1.nii.gz")
+    image = nibabel.Nifti1Image(np.asarray(stored.dataobj), None, stored.header)
+    image.header["qoffset_x"] += 3
+    nibabel.save(image, study / "scans/p1.nii.gz")
+    done = segment("scans/p1.nii.gz")
+    (line,) = (line for line in done.err.splitlines() if "sform" in line)
+    assert done.code == 0 and line.startswith("oneslice: scans/p1.nii.gz: its sform and its qform")
+
+
 def test_a_result_that_is_there_says_how_to_go_on(study):
     assert segment("scans/p1.nii.gz").code == 0
     assert "--skip-existing to keep it" in segment("scans/p1.nii.gz").err

@@ -219,3 +219,13 @@ def test_without_permission(tmp_path):
     lines = done.stdout.splitlines()
     assert len(lines) == 4
     assert all("Permission denied" in line for line in lines)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+def test_a_name_that_is_no_text_does_not_end_the_process(tmp_path, suffix):
+    """ITK would: no exception can be caught there."""
+    good = tmp_path / f"scan{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(ramp((4, 5, 6), np.int16)), str(good))
+    bad = good.rename(tmp_path / os.fsdecode(b"bad\xfe" + suffix.encode()))
+    with pytest.raises(InputError, match="is not UTF-8; rename it"):
+        read_volume(bad)

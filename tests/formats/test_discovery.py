@@ -160,3 +160,9 @@ def test_import_is_light():
 def test_volumes_are_not_opened(tmp_path):
     np.arange(3).tofile(tmp_path / "broken.nii.gz")
     assert find_scans([tmp_path]) == [tmp_path / "broken.nii.gz"]
+
+
+def test_a_link_to_nothing_is_a_scan_that_is_missing(tmp_path):
+    """As of data that were not fetched: reading it fails, and tells so."""
+    (tmp_path / "gone.nii.gz").symlink_to(tmp_path / "nowhere.nii.gz")
+    assert find_scans([tmp_path]) == [tmp_path / "gone.nii.gz"]

@@ -1,6 +1,7 @@
 """What is written comes back on the same voxels and millimetres, through every format."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import nibabel
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneslice.choices import Modality
+from oneslice.errors import OneSliceWarning
 from oneslice.formats import read_label_map, read_volume, write_label_map, write_volume
 from oneslice.formats.nifti import write_nifti
 from oneslice.geometry import Geometry
@@ -112,7 +114,7 @@ def test_a_tenth_of_a_micrometre(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("codes", "kept"), [((4, 1), 4), ((0, 2), 2), ((3, 0), 3), ((0, 0), 1), ((1, 4), 1)]
+    ("codes", "kept"), [((4, 1), 4), ((0, 2), 2), ((3, 0), 3), ((0, 0), 0), ((1, 4), 1)]
 )
 def test_labels_lie_in_the_space_of_their_nifti_scan(tmp_path, codes, kept):
     image = nibabel.Nifti1Image(ramp((2, 3, 4)), np.diag([1, 2, 3, 1]))
@@ -233,3 +235,47 @@ def test_packed_and_plain_nifti_of_one_name_are_told_apart(tmp_path):
         write_nifti(array, Geometry(array.shape, np.eye(4)), tmp_path / f"a{suffix}")
     assert read_volume(tmp_path / "a.nii").array.max() == 1
     assert read_volume(tmp_path / "a.nii.gz").array.max() == 2
+
+
+def nifti(path, sform=None, qform=None):
+    """An image with these pairs of affine and code."""
+    image = nibabel.Nifti1Image(ramp((4, 5, 6), np.int16), None)
+    image.header.set_zooms((2, 2, 5))
+    image.set_sform(*(sform or (None, 0)))
+    image.set_qform(*(qform or (None, 0)))
+    nibabel.save(image, path)
+    return path
+
+
+def test_a_scan_that_does_not_say_where_it_lies_keeps_that(tmp_path):
+    """Programs differ in what they make of it, so scan and labels must say the same."""
+    scan = read_volume(nifti(tmp_path / "scan.nii.gz"))
+    labels = LabelMap(np.ones((4, 5, 6), np.uint8), scan.geometry)
+    again = nibabel.load(write_label_map(labels, tmp_path / "labels.nii.gz"))
+    assert again.header["sform_code"] == again.header["qform_code"] == 0
+    by_itk = [sitk.ReadImage(str(tmp_path / f"{name}.nii.gz")) for name in ("scan", "labels")]
+    for of in ("GetOrigin", "GetDirection", "GetSpacing"):
+        assert np.allclose(*(getattr(image, of)() for image in by_itk))
+
+
+def test_a_part_of_such_a_scan_says_where_it_lies(tmp_path):
+    scan = read_volume(nifti(tmp_path / "scan.nii.gz"))
+    part = scan.geometry.part((slice(1, 3), slice(None), slice(None)))
+    labels = LabelMap(np.ones(part.shape, np.uint8), part)
+    again = read_label_map(write_label_map(labels, tmp_path / "part.nii.gz"))
+    assert part.difference(again.geometry) is None
+
+
+def test_two_places_in_one_header_are_told(tmp_path):
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    moved = affine.copy()
+    moved[0, 3] = 3
+    with pytest.warns(OneSliceWarning, match="up to 3 apart"):
+        volume = read_volume(nifti(tmp_path / "a.nii", (moved, 2), (affine, 1)))
+    assert volume.geometry.origin == (-3, 0, 0)  # LPS
+    moved[0, 3] = 0.05
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_volume(nifti(tmp_path / "b.nii", (moved, 2), (affine, 1)))
+        read_volume(nifti(tmp_path / "c.nii", (moved, 2)))
+        read_volume(nifti(tmp_path / "d.nii", None, (moved, 1)))

@@ -115,7 +115,10 @@ def write_nifti(array: Array, geometry: Geometry, path: Path) -> None:
     import nibabel
 
     image = nibabel.Nifti1Image(array, _LPS_FROM_RAS @ geometry.affine, dtype=array.dtype)
-    image.set_sform(image.affine, code=geometry.space)
-    image.set_qform(image.affine, code=geometry.space)
+    image.header.set_zooms(geometry.spacing)
+    centred = np.allclose(image.header.get_base_affine(), image.affine)
+    code = geometry.space or int(not centred)  # with 0 a reader puts the middle at the origin
+    image.set_sform(image.affine, code=code)
+    image.set_qform(image.affine, code=code)
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,7 +36,7 @@ def suffix_of(path: Path) -> str:
 
 def stem_of(path: Path) -> str:
     """The name without its known suffix; a folder's name whole, its own where it is ``.``."""
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - it takes a name that is too long for no folder
         return path.resolve().name if path.name in ("", "..") else path.name
     return path.name[: len(path.name) - len(suffix_of(path))]
 
