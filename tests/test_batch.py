@@ -172,3 +172,17 @@ def test_what_another_process_has_done_meanwhile_is_passed_over(segmenter, tmp_p
     (other,) = run_jobs(segmenter, jobs[1:], patient(1).support)
     assert first.error is None and other.error is None
     assert list(reports) == []
+
+
+def test_two_processes_at_the_same_scan_do_not_disturb_each_other(segmenter, tmp_path):
+    write_volume(patient(0, SHORT).image, tmp_path / "a.nii.gz")
+    jobs, support = plan_jobs([tmp_path / "a.nii.gz"], tmp_path / "out"), patient(1).support
+    others = []
+
+    def overtake(job, done, total):
+        if not others:
+            others.append(None)
+            others[:] = run_jobs(segmenter, jobs, support)
+
+    assert not [*run_jobs(segmenter, jobs, support, skip_existing=True, progress=overtake)]
+    assert others[0].error is None and is_done(jobs[0])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from oneslice import Settings
+from oneslice.arguments import query_view
 from oneslice.body import Body, body_region
 from oneslice.closeup import CloseUp
 from oneslice.frames import Window
-from oneslice.segmenter import query_view
 from tests.cohort import SHORT, in_a_wide_field, patient
 from tests.segmenters import assert_a_part_shows_more
 

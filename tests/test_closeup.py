@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from oneslice import Segmenter, Settings
+from oneslice.arguments import query_view
 from oneslice.closeup import CloseUp
 from oneslice.registration import LOST
-from oneslice.segmenter import query_view
 from tests.cohort import SHORT, in_a_wide_field, patient
 from tests.segmenters import assert_a_part_shows_more
 

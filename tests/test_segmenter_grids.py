@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from oneslice import Support
+from oneslice.arguments import query_view
 from oneslice.geometry import Geometry
-from oneslice.segmenter import query_view
 from oneslice.volume import LabelMap, Volume
 from tests.cohort import (
     MIDDLE,

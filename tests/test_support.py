@@ -48,7 +48,7 @@ def test_otherwise_the_through_plane_axis(coarse):
 def test_the_user_s_axis_overrides():
     scan = volume()
     assert Support(scan, labelled(scan, (3, BLOB, BLOB)), axis=1).axis == 1
-    with pytest.raises(InputError, match="0, 1 or 2"):
+    with pytest.raises(InputError, match="from 0 to 2, not 3"):
         Support(scan, labelled(scan, (3, BLOB, BLOB)), axis=3)
 
 

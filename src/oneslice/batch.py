@@ -151,7 +151,7 @@ def run_jobs(
 ) -> Iterator[CaseReport]:
     """Segment and save each scan; one that fails is reported and the others go on.
 
-    With ``skip_existing`` what another process has done by the time of its turn is passed over.
+    With ``skip_existing`` what another process has done meanwhile is passed over.
     """
     reading = reading or Reading()
     for job in jobs:
@@ -161,6 +161,7 @@ def run_jobs(
         found: tuple[dict[str, float], list[Doubt], str | None]
         try:
             refuse_existing(job, overwrite)
+            digest = data_hash([job.scan])
             volume = read_volume(job.scan, series=reading.series, frame=reading.frame)
             segmentation = segmenter.segment(
                 volume,
@@ -168,10 +169,12 @@ def run_jobs(
                 axis=reading.axis,
                 progress=None if progress is None else _for_job(progress, job),
             )
-            record = {"scan_sha256": data_hash([job.scan])} | segmentation.record
+            record = {"scan_sha256": digest} | segmentation.record
             replace(segmentation, record=record).save(job.target, overwrite=overwrite)
             found = millilitres(segmentation), segmentation.doubts, None
         except Exception as failure:  # whatever it is, the other scans must not suffer
+            if skip_existing and is_done(job):
+                continue
             found = {}, [], _in_words(failure)
         yield CaseReport(job.scan, job.target, time.perf_counter() - start, *found)
 

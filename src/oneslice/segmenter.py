@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,17 +9,15 @@ from threading import RLock
 from typing import Any
 
 import oneslice
+from oneslice.arguments import as_supports, as_volume, query_view, warn_of_kinds
 from oneslice.body import Body
-from oneslice.checks import whole
-from oneslice.choices import Device, Modality
+from oneslice.choices import Device
 from oneslice.clock import Stopwatch
 from oneslice.closeup import CloseUp
 from oneslice.completion import complete, incomplete
 from oneslice.device import resolve
-from oneslice.errors import InputError, OneSliceWarning
-from oneslice.formats import read_volume
-from oneslice.frames import modality_of
-from oneslice.geometry import SliceView, aligned_view, matching_axis
+from oneslice.errors import InputError
+from oneslice.geometry import SliceView
 from oneslice.matching import make_descriptor
 from oneslice.prepared import PreparedSupports, prepare
 from oneslice.provenance import versions
@@ -118,7 +115,7 @@ class Segmenter:
             Labels on the scan's own grid. If the scan is a support's own, its labelled slices are
             kept as given.
         """
-        supports, volume = _supports(support), _volume(scan)
+        supports, volume = as_supports(support), as_volume(scan)
         with _TURN:
             return self._turn(volume, supports, axis, progress or _silent)
 
@@ -130,7 +127,7 @@ class Segmenter:
         progress: Progress,
     ) -> Segmentation:
         given = self._by_scan(supports)
-        self._compare(volume, given)
+        warn_of_kinds(volume, given[0].image, self._settings)
         view = query_view(volume, given[0], axis)
         found = self._find(volume, view, given, progress)
         crossing = [s for s in given if s.axis != view.axes[0] and s.is_of(volume)]
@@ -174,20 +171,6 @@ class Segmenter:
         if self._given is None or self._given[0] != supports:
             self._given = supports, by_scan(supports)
         return self._given[1]
-
-    def _compare(self, volume: Volume, supports: Sequence[Support]) -> None:
-        """Warn if only one of scan and support is taken for a CT: each has its own window then."""
-        settings = self._settings
-        if settings.modality is not None or settings.window is not None:
-            return
-        kinds = {modality_of(each) is Modality.CT for each in (volume, supports[0].image)}
-        if len(kinds) > 1:
-            warnings.warn(
-                f"{volume.name} is shown as {modality_of(volume)}, the support as "
-                f"{modality_of(supports[0].image)}: give --modality or --window if that is wrong",
-                OneSliceWarning,
-                stacklevel=4,
-            )
 
     def _look_closer(
         self, volume: Volume, view: SliceView, supports: tuple[Support, ...]
@@ -292,7 +275,7 @@ class Segmenter:
         """
         if isinstance(scans, str | Path | Volume):
             raise InputError("scans: give a list, even of one; or use segment")
-        supports = _supports(support)
+        supports = as_supports(support)
         return (self._outcome(scan, supports, axis, progress) for scan in scans)
 
     def _outcome(
@@ -317,42 +300,6 @@ class Segmenter:
             ready = prepare(self._engine, self._descriptor, supports, self._settings, size, clock)
             self._prepared = key, ready
         return self._prepared[1]
-
-
-def _supports(support: Support | Iterable[Support]) -> tuple[Support, ...]:
-    supports = (support,) if isinstance(support, Support) else support
-    if isinstance(supports, str) or not isinstance(supports, Iterable):
-        raise InputError(f"support {support!r}: give Support.load(image, labels)")
-    supports = tuple(supports)
-    if strangers := [each for each in supports if not isinstance(each, Support)]:
-        raise InputError(f"support {strangers[0]!r}: give Support.load(image, labels)")
-    return supports
-
-
-def _volume(scan: Volume | str | Path) -> Volume:
-    if isinstance(scan, Volume):
-        return scan
-    if not isinstance(scan, str | Path):
-        raise InputError(
-            f"a scan is a path or a Volume, not a {type(scan).__name__}; of an array make "
-            "Volume(array, Geometry.from_parts(array.shape, spacing))"
-        )
-    return read_volume(scan)
-
-
-def query_view(volume: Volume, support: Support, axis: int | None) -> SliceView:
-    """How the query is read so that it shows the patient as the support does.
-
-    Raises:
-        InputError: there is no such axis.
-    """
-    if axis is not None:
-        axis = whole(axis, "axis", 0, 2)
-    elif volume.geometry.difference(support.image.geometry) is None:
-        axis = support.view.axes[0]
-    else:
-        axis = matching_axis(volume.geometry, volume.through_plane_axis, support.directions)
-    return aligned_view(volume.geometry, axis, support.directions)
 
 
 def _after(done: int, total: int, progress: Progress) -> Progress:
