@@ -2,8 +2,8 @@
 
 import json
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event, Thread
 
 import cc3d
 import numpy as np
@@ -327,14 +327,25 @@ def test_axes_of_numpy_are_written(segmenter, tmp_path):
 
 
 def test_threads_take_turns(segmenter):
-    """Of one Segmenter, with other supports each: what is kept of these must not be mixed up."""
-    registering, query = with_settings(search="register"), patient(2, SHORT).image
-    supports = [patient(0).support, patient(1).support]
-    alone = [registering.segment(query, support).array for support in supports]
-    with ThreadPoolExecutor(2) as threads:
-        turns = [threads.submit(registering.segment, query, s) for s in supports * 2]
-        found = [turn.result().array for turn in turns]
-    assert all(np.array_equal(*pair) for pair in zip(found, alone * 2, strict=True))
+    """What a Segmenter keeps of one's supports must not be mixed up with another's."""
+    query, begun, others = patient(2, SHORT).image, Event(), []
+
+    def other():
+        support = patient(0).support
+        others.append(segmenter.segment(query, support, progress=lambda *_: begun.set()))
+
+    thread, meanwhile = Thread(target=other), []
+
+    def start_another(done, total):
+        if not meanwhile:
+            thread.start()
+            meanwhile.append(begun.wait(2))
+
+    mine = segmenter.segment(query, patient(1).support, progress=start_another)
+    thread.join()
+    assert meanwhile == [False] and begun.is_set()
+    assert np.array_equal(mine.array, segmenter.segment(query, patient(1).support).array)
+    assert np.array_equal(others[0].array, segmenter.segment(query, patient(0).support).array)
 
 
 def test_many_scans_along_an_axis_of_choice(segmenter):
