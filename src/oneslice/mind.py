@@ -18,13 +18,10 @@ _DISTANCE = 2  # pixels between a pixel and its neighbours
 
 
 def describe(images: Tensor) -> Tensor:
-    """MIND and intensity ranks (B, 9, h, w) of images (B, 1, h, w), all in [0, 1].
-
-    Of equal intensities the one that comes first, row by row, has the lower rank.
-    """
+    """MIND and intensity ranks (B, 9, h, w) of images (B, 1, h, w), all in [0, 1]."""
     flat = images.flatten(1)
     share = torch.arange(flat.shape[1]).to(flat).expand_as(flat) / flat.shape[1]
-    ranks = torch.empty_like(flat).scatter_(1, flat.argsort(dim=1, stable=True), share)
+    ranks = torch.empty_like(flat).scatter_(1, flat.argsort(1), share)
     return torch.cat([mind(images), ranks.view_as(images)], 1)
 
 
