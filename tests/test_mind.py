@@ -33,6 +33,14 @@ def test_what_is_described_lies_between_0_and_1_and_each_slice_counts_alone():
     assert (ranks.argsort(1) == slices(3).flatten(1).argsort(1)).all()
 
 
+def test_equal_intensities_share_their_mean_rank():
+    image = torch.zeros(1, 1, 8, 8)
+    image[0, 0, 2, 3], image[0, 0, 5] = 0.5, 1
+    ranks = describe(image)[0, 8] * 64
+    assert (ranks[5] == 59.5).all() and ranks[2, 3] == 55  # of 0 to 63
+    assert (ranks[image[0, 0] == 0] == 27).all()
+
+
 def test_turned_slices_are_described_by_turned_neighbours():
     """A quarter turn: the neighbour that was on the right is above."""
     images = slices(1)

@@ -18,10 +18,14 @@ _DISTANCE = 2  # pixels between a pixel and its neighbours
 
 
 def describe(images: Tensor) -> Tensor:
-    """MIND and intensity ranks (B, 9, h, w) of images (B, 1, h, w), all in [0, 1]."""
+    """MIND and intensity ranks (B, 9, h, w) of images (B, 1, h, w), all in [0, 1].
+
+    Equal intensities share the mean of their ranks: most of a slice may be black.
+    """
     flat = images.flatten(1)
-    share = torch.arange(flat.shape[1]).to(flat).expand_as(flat) / flat.shape[1]
-    ranks = torch.empty_like(flat).scatter_(1, flat.argsort(1), share)
+    ordered = flat.sort(1).values
+    first, end = (torch.searchsorted(ordered, flat, right=after) for after in (False, True))
+    ranks = (first + end - 1).to(flat) / (2 * flat.shape[1])
     return torch.cat([mind(images), ranks.view_as(images)], 1)
 
 
