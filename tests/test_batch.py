@@ -174,6 +174,13 @@ def test_what_another_process_has_done_meanwhile_is_passed_over(segmenter, tmp_p
     assert list(reports) == []
 
 
+def test_a_scan_that_is_missing_is_told_as_such(segmenter, tmp_path):
+    (tmp_path / "gone.nii.gz").symlink_to(tmp_path / "nowhere.nii.gz")
+    jobs = plan_jobs([tmp_path / "gone.nii.gz"], tmp_path / "out")
+    (report,) = run_jobs(segmenter, jobs, patient(1).support)
+    assert report.error.endswith("gone.nii.gz: there is no such file or folder")
+
+
 def test_two_processes_at_the_same_scan_do_not_disturb_each_other(segmenter, tmp_path):
     write_volume(patient(0, SHORT).image, tmp_path / "a.nii.gz")
     jobs, support = plan_jobs([tmp_path / "a.nii.gz"], tmp_path / "out"), patient(1).support

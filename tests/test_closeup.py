@@ -45,10 +45,8 @@ def test_a_close_up_shows_more_detail_and_lies_in_its_place(labelled, other):
 
 def test_nothing_is_cut_where_the_part_is_not_found(labelled, other, monkeypatch):
     """Supports are not cut then either: both are shown alike."""
-    closeup, view = (
-        CloseUp.of([labelled.support], Settings()),
-        query_view(other.image, labelled.support, None),
-    )
+    closeup = CloseUp.of([labelled.support], Settings())
+    view = query_view(other.image, labelled.support, None)
     monkeypatch.setattr(CloseUp, "_place", lambda *_: (LOST, np.zeros(2)))
     assert closeup.find(other.image, view) is None
     segmenter = Segmenter("mini", "cpu", Settings(effort="fast"), image_size=128)

@@ -16,12 +16,6 @@ from oneslice.volume import Structure
 STRUCTURES = [Structure.unnamed(value) for value in (2, 700)]
 
 
-def prediction(scores, iou=0.8):
-    scores = torch.tensor(scores)
-    logits = torch.arange(1.0, len(scores) + 1)[:, None, None].expand(-1, 2, 2)
-    return Prediction(logits, torch.full_like(scores, iou), scores, torch.zeros(len(scores), 4))
-
-
 def test_background_and_structures_compete_for_each_pixel():
     logits = torch.tensor([[[3.0, -1.0, 0.0, 5.0]], [[4.0, -2.0, -1.0, 1.0]]])
     labels, second = fuse(logits, STRUCTURES)

@@ -161,8 +161,8 @@ def run_jobs(
         found: tuple[dict[str, float], list[Doubt], str | None]
         try:
             refuse_existing(job, overwrite)
-            digest = data_hash([job.scan])
             volume = read_volume(job.scan, series=reading.series, frame=reading.frame)
+            digest = data_hash([job.scan])
             segmentation = segmenter.segment(
                 volume,
                 support,
@@ -173,7 +173,7 @@ def run_jobs(
             replace(segmentation, record=record).save(job.target, overwrite=overwrite)
             found = millilitres(segmentation), segmentation.doubts, None
         except Exception as failure:  # whatever it is, the other scans must not suffer
-            if skip_existing and is_done(job):
+            if skip_existing and is_done(job):  # by another process
                 continue
             found = {}, [], _in_words(failure)
         yield CaseReport(job.scan, job.target, time.perf_counter() - start, *found)
