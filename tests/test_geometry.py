@@ -243,3 +243,18 @@ class TestMatchingAxis:
 def test_parts_that_make_no_grid_are_refused(parts):
     with pytest.raises(InputError, match=next(iter(parts))):
         Geometry.from_parts((4, 4, 4), **parts)
+
+
+@quick
+@given(geometries(least=4), st.data())
+def test_a_grid_is_continued_until_it_holds_another(whole, data):
+    def part():
+        ends = [
+            st.lists(st.integers(0, n), min_size=2, max_size=2, unique=True) for n in whole.shape
+        ]
+        return tuple(slice(*sorted(data.draw(each))) for each in ends)
+
+    one, other = part(), part()
+    found = whole.part(one).around(whole.part(other))
+    ends = [(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)]
+    assert found.difference(whole.part(tuple(slice(*pair) for pair in ends))) is None

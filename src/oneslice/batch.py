@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneslice.choices import Format
 from oneslice.errors import InputError, OneSliceError
-from oneslice.formats import native_format, read_volume, sidecar_path, stem_of
+from oneslice.formats import native_format, read_volume, refuse_format, sidecar_path, stem_of
 from oneslice.formats.suffixes import output_format, suffix_of
 from oneslice.provenance import data_hash
 
@@ -162,6 +162,7 @@ def run_jobs(
         try:
             refuse_existing(job, overwrite)
             volume = read_volume(job.scan, series=reading.series, frame=reading.frame)
+            refuse_format(volume, job.target)
             digest = data_hash([job.scan])
             segmentation = segmenter.segment(
                 volume,

@@ -49,6 +49,7 @@ class Format(StrEnum):
     NRRD = "nrrd"
     SEG_NRRD = "seg.nrrd"
     MHA = "mha"
+    DICOM_SEG = "seg.dcm"
 
     @property
     def suffix(self) -> str:

@@ -137,11 +137,25 @@ class Geometry:
         i, j, k = (len(r) for r in ranges)
         return Geometry((i, j, k), affine, self.space)
 
+    @property
+    def corners(self) -> Array:
+        """(8, 3): the indices of the voxels at the corners."""
+        return np.array(list(itertools.product(*((0, n - 1) for n in self.shape))))
+
+    def around(self, other: Geometry) -> Geometry:
+        """This grid, continued until it holds another."""
+        there = np.round(self.to_index(other.to_world(other.corners))).astype(int)
+        index = np.vstack([self.corners, there])
+        affine = self.affine.copy()
+        affine[:3, 3] = self.to_world(index.min(0))
+        i, j, k = (1 + np.ptp(index, axis=0)).tolist()
+        return Geometry((i, j, k), affine, self.space)
+
     def difference(self, other: Geometry, tolerance: float = 1e-3) -> str | None:
         """Say how two grids differ, or None if every voxel lies within ``tolerance`` voxels."""
         if self.shape != other.shape:
             return f"shapes {self.shape} and {other.shape}"
-        corners = np.array(list(itertools.product(*((0, n - 1) for n in self.shape))))
+        corners = self.corners
         offset = np.abs(self.to_index(other.to_world(corners)) - corners).max()
         if offset > tolerance:
             return f"corners up to {offset:.3g} voxels apart"

@@ -133,7 +133,8 @@ class Segmenter:
         crossing = [s for s in given if s.axis != view.axes[0] and s.is_of(volume)]
         array = with_given(found.array, crossing)
         record = {"supports": [each.describe() for each in supports]} | found.record
-        return replace(found, labels=replace(found.labels, array=array), record=record)
+        labels = replace(found.labels, array=array, series=volume.series)
+        return replace(found, labels=labels, record=record)
 
     def _find(
         self,

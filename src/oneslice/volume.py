@@ -17,6 +17,14 @@ from oneslice.geometry import Array, Geometry
 _LARGEST = 1e37  # a little less than float32 holds
 
 
+@dataclass(frozen=True)
+class Series:
+    """A DICOM series: the folder, zip archive or file it was read from, and its UID."""
+
+    path: Path
+    uid: str
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A 3D image.
@@ -29,6 +37,7 @@ class Volume:
         name: what to call it in messages and output names.
         source: where it was read from.
         water: what water is in a CT, 0 in Hounsfield units; None: its intensities tell.
+        series: the DICOM series that it is, None if it is none.
 
     Raises:
         InputError: wrong number of axes, not real numbers, NaN, infinite or beyond what float32
@@ -43,6 +52,7 @@ class Volume:
     name: str = "volume"
     source: Path | None = None
     water: float | None = None
+    series: Series | None = None
 
     def __post_init__(self) -> None:
         called = str(self.source or self.name)
@@ -136,6 +146,7 @@ class LabelMap:
         structures: one entry for each value that may occur; absent ones are added unnamed.
         name: what to call it in messages.
         source: where it was read from.
+        series: the DICOM series that is labelled, which a DICOM SEG refers to; None if it is none.
 
     Raises:
         InputError: another shape than the grid's, negative or broken numbers, or one above 65535.
@@ -147,6 +158,7 @@ class LabelMap:
     structures: tuple[Structure, ...] = field(default=())
     name: str = "labels"
     source: Path | None = None
+    series: Series | None = None
 
     def __post_init__(self) -> None:
         _check_grid(self.array, self.geometry, self.name)

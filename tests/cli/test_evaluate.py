@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,10 +8,13 @@ from typer.testing import CliRunner
 
 from oneslice.cli import app
 from oneslice.errors import InputError
-from oneslice.formats import read_label_map, write_label_map
+from oneslice.formats import read_label_map, read_volume, write_label_map
+from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Structure
 from tests.cli.command import oneslice
 from tests.evaluation.cohort import make_scan, write_nifti
+from tests.formats.dicom_series import write_series
+from tests.formats.grids import ramp
 
 
 def run(*arguments):
@@ -177,6 +181,35 @@ def test_labels_stored_as_a_part_of_the_grid_are_measured_on_the_whole(folders, 
     assert part.array.shape != whole.array.shape
     write_label_map(part, pair[cut], overwrite=True)
     assert run(*pair).output == before
+
+
+def test_dicom_segmentations_lack_the_slices_they_show_nothing_on(tmp_path):
+    grid = Geometry.from_parts((9, 8, 12), (1.5, 1.5, 4.0))
+    write_series(tmp_path / "scan", ramp(grid.shape), grid)
+    scan = read_volume(tmp_path / "scan")
+    found, truth = np.zeros((2, *grid.shape), np.uint8)
+    found[2:6, 3:6, 1:4], truth[2:6, 3:7, 3:9] = 1, 1
+    for suffix in ("seg.dcm", "nii.gz"):
+        for folder, array in (("pred", found), ("ref", truth)):
+            labels = LabelMap(array, scan.geometry, series=scan.series)
+            write_label_map(labels, tmp_path / suffix / folder / f"a.{suffix}")
+    outputs = [
+        run(tmp_path / suffix / "pred", tmp_path / suffix / "ref", "--json").output
+        for suffix in ("seg.dcm", "nii.gz")
+    ]
+    assert outputs[0] == outputs[1]
+    assert 0 < json.loads(outputs[0])[0]["dice"] < 1
+
+
+def test_dicom_segmentations_of_other_grids_are_refused(tmp_path):
+    for n, size in enumerate((1.5, 1.7)):
+        grid = Geometry.from_parts((9, 8, 12), (size, size, 4.0))
+        write_series(tmp_path / f"scan{n}", ramp(grid.shape), grid)
+        scan = read_volume(tmp_path / f"scan{n}")
+        labels = LabelMap((ramp(grid.shape) > 800).astype(np.uint8), scan.geometry)
+        write_label_map(replace(labels, series=scan.series), tmp_path / f"{n}.seg.dcm")
+    with pytest.raises(InputError, match="not on the grid"):
+        run(tmp_path / "0.seg.dcm", tmp_path / "1.seg.dcm")
 
 
 def test_the_other_pairs_are_measured_when_one_fails(folders, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oneslice.formats import read_label_map, read_volume, write_label_map, write_volume
+from oneslice.formats import find_scans, read_label_map, read_volume, write_label_map, write_volume
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Volume
 from tests.cli.command import files, oneslice, refusal, segment
@@ -337,3 +337,22 @@ def test_the_geometry_of_a_turned_scan(study):
     assert segment("scans/p1.nii.gz", "turned.nii.gz").code == 0
     plain, back = (read_label_map(study / f"out/{name}.nii.gz").array for name in ("p1", "turned"))
     assert np.array_equal(plain, back[::-1])
+
+
+def test_results_of_dicom_scans_as_dicom(study):
+    """What is no DICOM scan fails before it is segmented; the other is done, and taken for done."""
+    scan = patient(1, SHORT).image
+    write_series(study / "scans/d1", scan.array.astype(np.int16), scan.geometry, modality="MR")
+    more = ("--format", "seg.dcm")
+    done = segment("scans/d1", "scans/p1.nii.gz", more=more)
+    assert done.code == 1 and "p1: is no DICOM scan, so its labels cannot be a DICOM" in done.err
+    assert files(study / "out") == ["d1.json", "d1.seg.dcm"]
+    assert segment("scans/d1", out="nifti").code == 0
+    same = oneslice("evaluate", "out/d1.seg.dcm", "nifti/d1.nii.gz", "--json")
+    rows = json.loads(same.out)
+    assert {row["structure"] for row in rows} == {structure.name for structure in STRUCTURES}
+    assert {row["dice"] for row in rows if row["presence"] != "absent"} == {1}
+    again = segment("scans/d1", more=(*more, "--skip-existing"))
+    assert again.code == 0 and "1 of 1 scans are done already" in again.err
+    shutil.copytree(study / "out", study / "scans", dirs_exist_ok=True)
+    assert len(find_scans(["scans"])) == 4  # a segmentation is no scan

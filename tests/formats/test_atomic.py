@@ -11,6 +11,8 @@ from oneslice.errors import InputError
 from oneslice.formats import atomic_path, write_label_map, write_text_atomically
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap
+from tests.formats.dicom_series import write_series
+from tests.formats.grids import ramp
 
 
 def _everything(folder):
@@ -67,15 +69,15 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from oneslice.errors import InputError
-from oneslice.formats import write_label_map, write_text_atomically
-from oneslice.geometry import Geometry
+from oneslice.formats import read_volume, write_label_map, write_text_atomically
 from oneslice.volume import LabelMap
-import SimpleITK, nibabel, scipy.ndimage
+import SimpleITK, highdicom, nibabel, scipy.ndimage
+scan = read_volume(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-array = np.random.default_rng(0).integers(0, 255, (50, 50, 50)).astype(np.uint8)
-labels = LabelMap(array, Geometry(array.shape, np.eye(4)))
-for path in sys.argv[1:]:
+array = np.random.default_rng(0).integers(0, 255, scan.geometry.shape).astype(np.uint8)
+labels = LabelMap(array, scan.geometry, series=scan.series)
+for path in sys.argv[2:]:
     try:
         if path.endswith("json"):
             write_text_atomically(Path(path), "x" * 50_000, overwrite=True)
@@ -87,13 +89,15 @@ for path in sys.argv[1:]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as POSIX does")
-def test_a_full_disk_leaves_the_old_file(tmp_path):
+def test_a_full_disk_leaves_the_old_file(tmp_path, tmp_path_factory):
+    scan = tmp_path_factory.mktemp("scan")
+    write_series(scan, ramp((50, 50, 12)), Geometry((50, 50, 12), np.eye(4)))
     names = [f"a{form.suffix}" for form in Format] + ["a.nii", "a.json"]
     for name in names:
         (tmp_path / name).write_text("old")
     paths = [str(tmp_path / name) for name in names]
     done = subprocess.run(
-        [sys.executable, "-c", FULL, *paths], capture_output=True, text=True, check=True
+        [sys.executable, "-c", FULL, scan, *paths], capture_output=True, text=True, check=True
     )
     lines = done.stdout.splitlines()
     assert len(lines) == len(names)

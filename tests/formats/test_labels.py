@@ -1,34 +1,27 @@
-"""Names and colours of label maps, and DICOM SEG."""
+"""Names and colours of label maps."""
 
 import json
 from dataclasses import replace
 
-import highdicom
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.sr.codedict import codes
-from pydicom.uid import generate_uid
 
 from oneslice.choices import Format
 from oneslice.errors import InputError
 from oneslice.formats import (
     describe_structures,
     native_format,
-    place_on_grid,
     read_label_map,
     sidecar_path,
     write_label_map,
 )
 from oneslice.formats.slicer import segments_to_structures, structures_to_segments
 from oneslice.geometry import Geometry
-from oneslice.volume import LabelMap, Structure, Volume
-from tests.formats.dicom_series import series_datasets
-from tests.formats.grids import ramp, same_grid
+from oneslice.volume import LabelMap, Structure
+from tests.formats.grids import ramp
 
 GRID = Geometry.from_parts((6, 5, 4), (1, 2, 3), (10, 20, 30))
 STRUCTURES = (
@@ -142,8 +135,11 @@ def test_spoilt_sidecars_are_named(tmp_path, entries):
         read_label_map(path)
 
 
+_OF_ANY_SCAN = [form for form in Format if form is not Format.DICOM_SEG]
+
+
 @pytest.mark.parametrize("top", [255, 256, 65535])
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("form", _OF_ANY_SCAN)
 def test_smallest_type(tmp_path, form, top):
     array = ramp((3, 3, 3), np.int64)
     array[0, 0, 0] = top
@@ -155,7 +151,7 @@ def test_smallest_type(tmp_path, form, top):
     assert np.array_equal(back, array)
 
 
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("form", _OF_ANY_SCAN)
 def test_files_are_compressed(tmp_path, form):
     labels = LabelMap(np.zeros((60, 60, 60), np.uint8), Geometry((60, 60, 60), np.eye(4)))
     path = write_label_map(labels, tmp_path / f"a{form.suffix}")
@@ -183,134 +179,3 @@ def test_native_format(tmp_path):
     }
     assert {name: native_format(name) for name in expected} == expected
     assert native_format(tmp_path) is Format.NIFTI
-
-
-def _write_seg(path, pixels, structures, source, kind=SegmentationTypeValues.BINARY):
-    descriptions = [
-        SegmentDescription(
-            segment_number=s.value,
-            segment_label=s.name,
-            segmented_property_category=codes.SCT.Organ,
-            segmented_property_type=codes.SCT.Liver,
-            algorithm_type=SegmentAlgorithmTypeValues.MANUAL,
-            display_color=highdicom.color.CIELabColor.from_rgb(*s.color),
-        )
-        for s in structures
-    ]
-    seg = highdicom.seg.Segmentation(
-        source_images=source,
-        pixel_array=pixels,
-        segmentation_type=kind,
-        segment_descriptions=descriptions,
-        series_instance_uid=generate_uid(),
-        series_number=2,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="none",
-        manufacturer_model_name="none",
-        software_versions="1",
-        device_serial_number="1",
-    )
-    seg.save_as(path)
-
-
-@pytest.mark.parametrize("slices", [[1], [0, 3], [0, 1, 3]])
-def test_dicom_seg_of_the_labelled_slices_alone(tmp_path, slices):
-    array = np.zeros(GRID.shape, np.uint8)
-    array[1:3, 2:5, slices] = 1
-    structures = (Structure(1, "liver", (221, 130, 101)),)
-    source = series_datasets(ramp(GRID.shape), GRID)
-    _write_seg(tmp_path / "labels.dcm", array.T, structures, source)
-    assert pydicom.dcmread(tmp_path / "labels.dcm").NumberOfFrames == len(slices)
-    placed = place_on_grid(read_label_map(tmp_path / "labels.dcm"), GRID)
-    assert np.array_equal(placed.array, array)
-
-
-@pytest.mark.parametrize("slices", [[0, 3], [0, 2, 5]])
-def test_dicom_seg_that_does_not_say_how_far_slices_are_apart(tmp_path, slices):
-    """Its frames are slices of the scan, however many lie between them."""
-    grid = Geometry.from_parts((6, 7, 8), (1.0, 1.0, 2.5))
-    array = np.zeros(grid.shape, np.uint8)
-    array[1:3, 2:5, slices] = 1
-    source = series_datasets(ramp(grid.shape), grid)
-    _write_seg(tmp_path / "labels.dcm", array.T, (Structure(1, "a", (1, 2, 3)),), source)
-    seg = pydicom.dcmread(tmp_path / "labels.dcm")
-    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    if "SpacingBetweenSlices" in measures:
-        del measures.SpacingBetweenSlices
-    seg.save_as(tmp_path / "labels.dcm")
-    scan = Volume(ramp(grid.shape), grid)
-    placed = place_on_grid(read_label_map(tmp_path / "labels.dcm", scan=scan), grid)
-    assert np.array_equal(placed.array, array)
-    other = Geometry(grid.shape[::-1], grid.affine[:, [2, 1, 0, 3]])  # the same scan, stored so
-    scan = Volume(ramp(other.shape), other)
-    placed = place_on_grid(read_label_map(tmp_path / "labels.dcm", scan=scan), other)
-    assert np.array_equal(placed.array, array.T)
-
-
-def test_fractions_are_no_labels(tmp_path):
-    pixels = (_labels().array == 1).astype(np.float32).T
-    source = series_datasets(ramp(GRID.shape), GRID)
-    structures = (Structure(1, "a", (1, 2, 3)),)
-    kind = SegmentationTypeValues.FRACTIONAL
-    _write_seg(tmp_path / "a.dcm", pixels, structures, source, kind)
-    with pytest.raises(InputError, match="it holds fractions, not labels"):
-        read_label_map(tmp_path / "a.dcm")
-
-
-@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
-@pytest.mark.parametrize("in_folder", [False, True])
-def test_dicom_seg(tmp_path, kind, in_folder):
-    structures = (Structure(1, "liver", (221, 130, 101)), Structure(2, "spleen", (10, 200, 30)))
-    array = np.zeros(GRID.shape, np.uint8)
-    array[1:3, 2:5, 1] = 1
-    array[4, 1, 1:3] = 2
-    source = series_datasets(ramp(GRID.shape), GRID)
-    _write_seg(tmp_path / "labels.dcm", array.T, structures, source, SegmentationTypeValues[kind])
-    if in_folder:
-        for k, dataset in enumerate(source):
-            dataset.save_as(tmp_path / f"{k}.dcm", enforce_file_format=True)
-    back = read_label_map(tmp_path if in_folder else tmp_path / "labels.dcm")
-    placed = place_on_grid(back, GRID)
-    assert np.array_equal(placed.array, array)
-    assert same_grid(placed.geometry, GRID)
-    assert [(s.value, s.name) for s in back.structures] == [(1, "liver"), (2, "spleen")]
-    for mine, theirs in zip(structures, back.structures, strict=True):
-        assert np.abs(np.subtract(mine.color, theirs.color)).max() <= 2
-
-
-def test_several_segmentations_in_a_folder(tmp_path):
-    pixels = (_labels().array == 1).astype(np.uint8).T
-    source = series_datasets(ramp(GRID.shape), GRID)
-    for name in ("one.dcm", "two.dcm"):
-        _write_seg(tmp_path / name, pixels, (Structure(1, "a", (1, 2, 3)),), source)
-    with pytest.raises(InputError, match=r"2 segmentations, give one file of: one\.dcm, two\.dcm"):
-        read_label_map(tmp_path)
-
-
-def test_overlapping_segments_in_dicom_are_refused(tmp_path):
-    source = series_datasets(ramp(GRID.shape), GRID)
-    both = np.zeros((*GRID.shape[::-1], 2), np.uint8)
-    both[1, 2, 3] = 1
-    structures = (Structure(1, "a", (1, 2, 3)), Structure(2, "b", (3, 2, 1)))
-    _write_seg(tmp_path / "a.dcm", both, structures, source)
-    with pytest.raises(InputError, match=r"one label map .*overlap.* non-overlapping"):
-        read_label_map(tmp_path / "a.dcm")
-
-
-def test_dicom_seg_that_says_where_it_lies_with_each_frame(tmp_path):
-    """Nothing that all frames share tells how they lie; the scan is of no use then."""
-    array = np.zeros(GRID.shape, np.uint8)
-    array[1:3, 2:5, 1:3] = 1
-    source = series_datasets(ramp(GRID.shape), GRID)
-    _write_seg(tmp_path / "a.dcm", array.T, (Structure(1, "a", (1, 2, 3)),), source)
-    seg = pydicom.dcmread(tmp_path / "a.dcm")
-    shared = seg.SharedFunctionalGroupsSequence[0]
-    for frame in seg.PerFrameFunctionalGroupsSequence:
-        frame.PixelMeasuresSequence = shared.PixelMeasuresSequence
-        frame.PlaneOrientationSequence = shared.PlaneOrientationSequence
-    del shared.PixelMeasuresSequence, shared.PlaneOrientationSequence
-    seg.save_as(tmp_path / "a.dcm")
-    scan = Volume(ramp(GRID.shape), GRID)
-    placed = place_on_grid(read_label_map(tmp_path / "a.dcm", scan=scan), GRID)
-    assert np.array_equal(placed.array, array)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oneslice.evaluation.comparison import Pairs, Row
 
 
-_EITHER = "A label map, or a folder of them."
+_EITHER = "A label map, or a folder of them (of DICOM SEG, those named .seg.dcm)."
 
 
 def evaluate(

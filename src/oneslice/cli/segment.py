@@ -151,7 +151,11 @@ def segment(
         int | None, typer.Option(help="Frame of 4D scans and label maps, from 0.")
     ] = None,
     format: Annotated[
-        Format | None, typer.Option(help="Default: the scan's own, or NIfTI.")
+        Format | None,
+        typer.Option(
+            help="Of the results; default: the scan's own, or NIfTI for DICOM and pictures. "
+            "seg.nrrd: for 3D Slicer, with names; seg.dcm: DICOM SEG, of DICOM scans."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
     memory: Annotated[int, typer.Option(help="MiB of features kept for reuse.")] = 1024,

@@ -13,7 +13,8 @@ import numpy as np
 from oneslice.errors import InputError
 from oneslice.evaluation.metrics import Agreement, Mean, Presence, compare
 from oneslice.formats import place_on_grid, read_label_map, stem_of
-from oneslice.formats.suffixes import VOLUMES, only_one, volumes_by_stem
+from oneslice.formats.dicom_files import is_dicom
+from oneslice.formats.suffixes import LABEL_MAPS, by_stem, only_one
 from oneslice.tabular import Table, as_csv
 from oneslice.volume import LabelMap, Structure
 
@@ -89,11 +90,9 @@ def pair(predictions: Path, references: Path) -> Pairs:
 
 def _label_maps(folder: Path) -> dict[str, list[Path]]:
     """The label maps below a folder by path without suffix."""
-    named = volumes_by_stem(folder, folder.rglob("*"))
+    named = by_stem(folder, folder.rglob("*"), LABEL_MAPS)
     if not named:
-        raise InputError(
-            f"{folder}: no label maps in it ({', '.join(VOLUMES)}; DICOM SEG file by file)"
-        )
+        raise InputError(f"{folder}: no label maps in it ({', '.join(LABEL_MAPS)})")
     return named
 
 
@@ -105,7 +104,10 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
             be read.
 
     """
-    predicted, expected = _on_one_grid(read_label_map(prediction), read_label_map(reference))
+    predicted, expected = read_label_map(prediction), read_label_map(reference)
+    if is_dicom(prediction) and is_dicom(reference):  # each lacks the slices it shows nothing on
+        predicted = _continued(predicted, expected)
+    predicted, expected = _on_one_grid(predicted, expected)
     if difference := predicted.geometry.difference(expected.geometry):
         raise InputError(
             f"{prediction}: not on the grid of {reference} ({difference}); resample one onto the "
@@ -131,6 +133,16 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
         )
         for structure in _structures(predicted, expected)
     ]
+
+
+def _continued(predicted: LabelMap, expected: LabelMap) -> LabelMap:
+    """The prediction on a grid that holds the reference too; as it is if voxels do not coincide."""
+    grid = predicted.geometry.around(expected.geometry)
+    try:
+        place_on_grid(expected, grid)
+    except InputError:
+        return predicted
+    return place_on_grid(predicted, grid)
 
 
 def _on_one_grid(predicted: LabelMap, expected: LabelMap) -> tuple[LabelMap, LabelMap]:

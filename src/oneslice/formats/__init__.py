@@ -2,7 +2,7 @@
 
 from oneslice.formats.atomic import atomic_path, refuse_taken, write_text_atomically
 from oneslice.formats.discovery import find_scans
-from oneslice.formats.labels import read_label_map, write_label_map
+from oneslice.formats.labels import read_label_map, refuse_format, write_label_map
 from oneslice.formats.reading import read_volume
 from oneslice.formats.regrid import place_on_grid
 from oneslice.formats.sidecar import describe_structures, sidecar_path
@@ -17,6 +17,7 @@ __all__ = [
     "place_on_grid",
     "read_label_map",
     "read_volume",
+    "refuse_format",
     "refuse_taken",
     "sidecar_path",
     "stem_of",

@@ -7,7 +7,8 @@ multi-frame objects are read by highdicom.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,12 @@ from oneslice.formats.dicom_files import (
     pick_series,
     read_headers,
 )
-from oneslice.formats.image import Image, refuse_colours
+from oneslice.formats.image import Image, reading, refuse_colours
 from oneslice.formats.itk import file_reader, simple_itk
 from oneslice.formats.stack import Plane, stack_planes
 from oneslice.formats.suffixes import suffix_of
 from oneslice.geometry import Array, Geometry
+from oneslice.volume import Series
 
 _RIGHT_ANGLE = 1e-3  # cosine between rows and columns
 _MODALITIES = {"CT": Modality.CT, "MR": Modality.MR}
@@ -46,11 +48,37 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
             pixels that cannot be decoded.
 
     """
-    if suffix_of(path) == ".zip":
-        with opened_zip(path) as folder:
-            return _read_series(dicom_files(folder), series, path)
-    if path.is_dir():
-        return _read_series(dicom_files(path), series, path)
+    with _series_headers(path, series) as headers:
+        return _read_series(headers, path)
+
+
+def read_source(series: Series) -> list[Header]:
+    """The whole headers of a series' objects, without pixels.
+
+    Raises:
+        InputError: they are not there any more, or damaged.
+
+    """
+    import pydicom
+
+    with reading(series.path), _series_headers(series.path, series.uid) as headers:
+        files = [header.filename for header in headers]
+        return [pydicom.dcmread(file, stop_before_pixels=True, force=True) for file in files]
+
+
+@contextmanager
+def _series_headers(path: Path, series: str | None) -> Iterator[list[Header]]:
+    """What ``read_dicom`` reads of a path: the headers of the slices of one series."""
+    with opened_zip(path) if suffix_of(path) == ".zip" else nullcontext(path) as place:
+        if place.is_dir():
+            files = dicom_files(place)
+        else:
+            files, series = _of_one_file(place)
+        yield pick_series([h for h in read_headers(files) if is_scan(h)], series, path)
+
+
+def _of_one_file(path: Path) -> tuple[list[Path], str]:
+    """The files that belong to one file's series, and its UID."""
     own = read_headers([path])
     if not own:
         raise InputError(f"{path}: is the table of contents of DICOM files; give their folder")
@@ -60,11 +88,10 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
             "its folder, and labels as DICOM SEG, NIfTI or NRRD"
         )
     files = [path] if is_multi_frame(own[0]) else dicom_files(path.parent)
-    return _read_series(files, str(own[0].get("SeriesInstanceUID", "")), path)
+    return files, str(own[0].get("SeriesInstanceUID", ""))
 
 
-def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image:
-    headers = pick_series([h for h in read_headers(files) if is_scan(h)], series, path)
+def _read_series(headers: Sequence[Header], path: Path) -> Image:
     refuse_colours(path, max(int(h.get("SamplesPerPixel", 1)) for h in headers))
     _refuse_other_meanings(headers, path)
     multi_frame = [h for h in headers if is_multi_frame(h)]
@@ -74,7 +101,13 @@ def _read_series(files: Sequence[Path], series: str | None, path: Path) -> Image
         array, geometry = _read_multi_frame(headers[0], path)
     else:
         raise InputError(f"{path}: {len(headers)} multi-frame objects in one series; give one file")
-    return Image(array, geometry, _MODALITIES.get(headers[0].get("Modality", "")), slice_axis=2)
+    return Image(
+        array,
+        geometry,
+        _MODALITIES.get(headers[0].get("Modality", "")),
+        slice_axis=2,
+        series=str(headers[0].get("SeriesInstanceUID", "")),
+    )
 
 
 def _refuse_other_meanings(headers: Sequence[Header], path: Path) -> None:
@@ -167,6 +200,11 @@ def from_highdicom(array: Array, affine: Array) -> tuple[Array, Geometry]:
         affine[:, 2] *= -1
         array = array[:, :, ::-1]
     return array, Geometry(array.shape, affine)
+
+
+def to_highdicom(array: Array, geometry: Geometry) -> tuple[Array, Array]:
+    """From [column, row, slice] to highdicom's [slice, row, column], and the affine, in LPS."""
+    return array.transpose(2, 1, 0), geometry.affine[:, [2, 1, 0, 3]]
 
 
 def _undecodable(file: Path) -> InputError:

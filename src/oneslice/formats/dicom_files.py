@@ -13,7 +13,7 @@ from typing import Any
 
 from oneslice.errors import InputError
 from oneslice.formats.image import reading
-from oneslice.formats.suffixes import natural_key, suffix_of
+from oneslice.formats.suffixes import DICOM, natural_key, suffix_of
 
 # Objects that refer to scans, or derive from them, and are no scans themselves.
 _NOT_SCANS = frozenset({"DOC", "KO", "PR", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT", "SEG", "SR"})
@@ -43,7 +43,7 @@ Header = Any  # pydicom.Dataset, imported on first use only
 def is_dicom(path: Path) -> bool:
     """Whether it is named so, or carries DICOM's mark; other known suffixes are not opened."""
     if suffix := suffix_of(path):
-        return suffix == ".dcm"
+        return suffix in DICOM
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import oneslice
 from oneslice.errors import InputError, first_line
-from oneslice.formats.dicom import from_highdicom
+from oneslice.formats.dicom import from_highdicom, read_source, to_highdicom
 from oneslice.formats.dicom_files import (
+    Header,
     dicom_files,
     is_dicom,
     is_segmentation,
     read_headers,
 )
 from oneslice.geometry import Array, Geometry
-from oneslice.volume import Structure, Volume, default_color
+from oneslice.volume import LabelMap, Structure, Volume, default_color
+
+_LONGEST_LABEL = 64  # characters of the value representation LO (DICOM PS3.5, 6.2)
+_NEW_SERIES = 1000  # added to the scan's series number, so that the two differ
+_NO_SEG = "its labels cannot be a DICOM SEG; choose another format (NIfTI, NRRD, MetaImage)"
+_UTF_8 = "ISO_IR 192"
+# Of patient and study these may be empty (type 2: DICOM PS3.3, C.7.1.1 and C.7.2.1), but highdicom
+# wants them to be there.
+_MAY_LACK = (
+    "AccessionNumber",
+    "PatientBirthDate",
+    "PatientID",
+    "PatientName",
+    "PatientSex",
+    "StudyDate",
+    "StudyID",
+    "StudyTime",
+)
 
 
 def find_segmentation(path: Path) -> Path | None:
@@ -95,3 +117,88 @@ def _structure(seg: Any, number: int) -> Structure:
         red, green, blue = highdicom.color.CIELabColor.from_dicom_value(stored).to_rgb(clip=True)
         color = int(red), int(green), int(blue)
     return Structure(int(number), str(description.segment_label), color)
+
+
+def encode_segmentation(labels: LabelMap) -> bytes:
+    """The labels as a DICOM SEG in the study of the series that is labelled.
+
+    Segments are counted from 1 in the order of the labels' values, as the standard demands of
+    binary ones (DICOM PS3.3, C.8.20.4). Slices without labels are left out unless all are.
+
+    Returns:
+        The content of a file.
+
+    Raises:
+        InputError: no DICOM series is labelled, its files are not there any more, or they lack what
+            a SEG must refer to.
+
+    """
+    if labels.series is None:
+        raise InputError(f"{labels.name}: is no DICOM scan, so {_NO_SEG}")
+    source = read_source(labels.series)
+    for header, keyword in product(source, _MAY_LACK):
+        header.setdefault(keyword, None)
+    content = BytesIO()
+    try:
+        _encode(labels, source).save_as(content, enforce_file_format=True)
+    except Exception as error:
+        raise InputError(f"{labels.series.path}: {first_line(error)}, so {_NO_SEG}") from error
+    return content.getvalue()
+
+
+def _encode(labels: LabelMap, source: Sequence[Header]) -> Any:
+    import highdicom
+
+    array, affine = to_highdicom(_numbered(labels), labels.geometry)
+    return highdicom.seg.Segmentation(
+        source_images=source,
+        pixel_array=highdicom.Volume(
+            array,
+            affine,
+            coordinate_system=highdicom.CoordinateSystemNames.PATIENT,
+            frame_of_reference_uid=source[0].get("FrameOfReferenceUID"),
+        ),
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_describe(n, s) for n, s in enumerate(labels.structures, start=1)],
+        series_instance_uid=highdicom.UID(),
+        series_number=_NEW_SERIES + int(source[0].get("SeriesNumber") or 0),
+        series_description="oneslice segmentation",
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="oneslice",
+        manufacturer_model_name="oneslice",
+        software_versions=oneslice.__version__,
+        device_serial_number="0",
+        specific_character_set=_UTF_8,
+        omit_empty_frames=bool(array.any()),
+    )
+
+
+def _numbered(labels: LabelMap) -> Array:
+    """The array with each structure's place in the list, from 1, instead of its value."""
+    values = [0, *(structure.value for structure in labels.structures)]
+    numbers = np.zeros(1 + max(values), np.uint16)
+    numbers[values] = range(len(values))
+    return numbers[labels.array]
+
+
+def _describe(number: int, structure: Structure) -> Any:
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    return highdicom.seg.SegmentDescription(
+        number,
+        segment_label(structure.name),
+        segmented_property_category=codes.SCT.Tissue,  # no more is known; as 3D Slicer does
+        segmented_property_type=codes.SCT.Tissue,
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            "oneslice", codes.cid7162.ArtificialIntelligence, oneslice.__version__
+        ),
+        display_color=highdicom.color.CIELabColor.from_rgb(*structure.color),
+    )
+
+
+def segment_label(name: str) -> str:
+    """A name as DICOM can hold it: no backslash, and 64 characters at most."""
+    return " ".join(name.replace("\\", "/").split())[:_LONGEST_LABEL]

@@ -27,6 +27,7 @@ class Image:
         slice_axis: the through-plane axis, None if the file does not say.
         header: text fields of the file.
         located: whether the file says where its slices lie; pictures and 2D files do not.
+        series: the SeriesInstanceUID of a DICOM series, None if it is none.
 
     """
 
@@ -36,6 +37,7 @@ class Image:
     slice_axis: int | None = None
     header: Mapping[str, str] = field(default_factory=dict)
     located: bool = True
+    series: str | None = None
 
 
 def refuse_colours(path: Path, components: int) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from oneslice.choices import Format
 from oneslice.formats.atomic import atomic_path
 from oneslice.formats.by_name import spread_by_name
-from oneslice.formats.dicom_seg import find_segmentation, read_segmentation
+from oneslice.formats.dicom_seg import (
+    encode_segmentation,
+    find_segmentation,
+    read_segmentation,
+    segment_label,
+)
 from oneslice.formats.image import reading
 from oneslice.formats.itk import write_itk
 from oneslice.formats.nifti import write_nifti
@@ -15,7 +23,7 @@ from oneslice.formats.reading import read_image
 from oneslice.formats.sidecar import read_sidecar
 from oneslice.formats.slicer import segments_to_structures, structures_to_segments
 from oneslice.formats.suffixes import output_format
-from oneslice.volume import LabelMap, Volume
+from oneslice.volume import LabelMap, Structure, Volume
 
 
 def read_label_map(
@@ -44,7 +52,8 @@ def read_label_map(
     with reading(path):
         segmentation = find_segmentation(path) if path.exists() else None
     if segmentation is not None:
-        return LabelMap(*read_segmentation(segmentation, scan), str(path), path)
+        found = LabelMap(*read_segmentation(segmentation, scan), str(path), path)
+        return _with_own_values(found, read_sidecar(path))
     image = read_image(path, frame=frame, palette=True)
     if scan is not None and not image.located:
         image = spread_by_name(image, path, scan)
@@ -52,18 +61,30 @@ def read_label_map(
     return LabelMap(image.array, image.geometry, structures, str(path), path)
 
 
+def _with_own_values(labels: LabelMap, known: tuple[Structure, ...]) -> LabelMap:
+    """Labels of a DICOM SEG of ours, whose segments are counted, with the values they had before.
+
+    The sidecar tells them, if it describes the same segments.
+    """
+    if [s.name for s in labels.structures] != [segment_label(s.name) for s in known]:
+        return labels
+    values = np.array([0, *(s.value for s in known)], np.uint16)
+    return replace(labels, array=values[labels.array], structures=known)
+
+
 def write_label_map(labels: LabelMap, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a label map on its exact grid, compressed, as uint8 or uint16.
 
     The suffix chooses the format: ``.nii.gz``, ``.nii``, ``.nrrd``, ``.seg.nrrd`` (with names and
-    colours, as 3D Slicer reads them) or ``.mha``. The file is either whole or absent.
+    colours, as 3D Slicer reads them), ``.mha``, or, where a DICOM series is labelled, ``.seg.dcm``
+    or ``.dcm`` (DICOM SEG, with names and colours). The file is either whole or absent.
 
     Returns:
         The path written.
 
     Raises:
         InputError: another suffix, the file exists and ``overwrite`` is false, or it cannot be
-            written.
+            written; as ``encode_segmentation``.
 
     """
     target = Path(path)
@@ -71,7 +92,22 @@ def write_label_map(labels: LabelMap, path: str | Path, *, overwrite: bool = Fal
     with atomic_path(target, overwrite) as temporary:
         if form is Format.NIFTI:
             write_nifti(labels.array, labels.geometry, temporary)
+        elif form is Format.DICOM_SEG:
+            temporary.write_bytes(encode_segmentation(labels))
         else:
             header = structures_to_segments(labels) if form is Format.SEG_NRRD else {}
             write_itk(labels.array, labels.geometry, header, temporary)
     return target
+
+
+def refuse_format(scan: Volume, target: Path) -> None:
+    """Raise before any work is done if a scan's labels cannot be written as the suffix asks.
+
+    Raises:
+        InputError: as ``encode_segmentation``.
+
+    """
+    if output_format(target) is Format.DICOM_SEG:
+        array = np.zeros(scan.geometry.shape, np.uint8)
+        array[0, 0, 0] = 1  # a slice without labels would be left out
+        encode_segmentation(LabelMap(array, scan.geometry, name=scan.name, series=scan.series))

@@ -12,7 +12,7 @@ from oneslice.formats.itk import read_itk
 from oneslice.formats.nifti import read_nifti
 from oneslice.formats.pictures import pictures_at, read_pictures
 from oneslice.formats.suffixes import NIFTI, PICTURES, VOLUMES, stem_of, suffix_of
-from oneslice.volume import Volume
+from oneslice.volume import Series, Volume
 
 
 def read_volume(path: str | Path, *, series: str | None = None, frame: int | None = None) -> Volume:
@@ -34,7 +34,13 @@ def read_volume(path: str | Path, *, series: str | None = None, frame: int | Non
     path = Path(path)
     image = read_image(path, series=series, frame=frame)
     return Volume(
-        image.array, image.geometry, image.modality, image.slice_axis, stem_of(path), path
+        image.array,
+        image.geometry,
+        image.modality,
+        image.slice_axis,
+        stem_of(path),
+        path,
+        series=None if image.series is None else Series(path, image.series),
     )
 
 

@@ -13,7 +13,9 @@ from oneslice.errors import InputError
 PICTURES = (".png", ".tif", ".tiff")
 NIFTI = (".nii.gz", ".nii")
 VOLUMES = (*NIFTI, ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
-_KNOWN = (*VOLUMES, *PICTURES, ".dcm", ".zip", ".json")
+DICOM = (".seg.dcm", ".dcm")
+LABEL_MAPS = (*VOLUMES, ".seg.dcm")  # known as such, or as volumes, by their names
+_KNOWN = (*VOLUMES, *PICTURES, *DICOM, ".zip", ".json")
 
 
 _FORMATS = {
@@ -24,6 +26,8 @@ _FORMATS = {
     ".nhdr": Format.NRRD,
     ".mha": Format.MHA,
     ".mhd": Format.MHA,
+    ".seg.dcm": Format.DICOM_SEG,
+    ".dcm": Format.DICOM_SEG,
 }
 _TWO_FILES = (".nhdr", ".mhd")
 
@@ -47,7 +51,8 @@ def native_format(path: str | Path) -> Format:
     The scan's own format; NIfTI for DICOM and pictures.
     """
     scan = Path(path)
-    found = Format.NIFTI if scan.is_dir() else _FORMATS.get(suffix_of(scan), Format.NIFTI)
+    suffix = "" if scan.is_dir() else suffix_of(scan)
+    found = Format.NIFTI if suffix in DICOM else _FORMATS.get(suffix, Format.NIFTI)
     return Format.NRRD if found is Format.SEG_NRRD else found
 
 
@@ -71,11 +76,13 @@ def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
 
 
-def volumes_by_stem(folder: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
-    """The volumes among files below a folder by path in it without suffix, in natural order."""
-    volumes = (p for p in files if suffix_of(p) in VOLUMES and p.name[0] != ".")
+def by_stem(
+    folder: Path, files: Iterable[Path], suffixes: tuple[str, ...]
+) -> dict[str, list[Path]]:
+    """Files of some kinds below a folder by path in it without suffix, in natural order."""
+    wanted = (p for p in files if suffix_of(p) in suffixes and p.name[0] != ".")
     named: dict[str, list[Path]] = {}
-    for path in sorted(volumes, key=natural_key):
+    for path in sorted(wanted, key=natural_key):
         name = (path.parent.relative_to(folder) / stem_of(path)).as_posix()
         named.setdefault(name, []).append(path)
     return named

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from oneslice.choices import Format
+from oneslice.errors import InputError
 from oneslice.formats.atomic import atomic_path
 from oneslice.formats.itk import write_itk
 from oneslice.formats.nifti import write_nifti
@@ -26,7 +27,10 @@ def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -
             written.
     """
     target = Path(path)
-    write = write_nifti if output_format(target) is Format.NIFTI else _write_itk
+    form = output_format(target)
+    if form is Format.DICOM_SEG:
+        raise InputError(f"{target}: a DICOM SEG holds labels, no image; end its name otherwise")
+    write = write_nifti if form is Format.NIFTI else _write_itk
     with atomic_path(target, overwrite) as temporary:
         write(_storable(volume.array), volume.geometry, temporary)
     return target

@@ -9,7 +9,7 @@ from oneslice.errors import InputError
 from oneslice.evaluation.datasets.base import Case, Dataset, LabelledStack, Pair
 from oneslice.evaluation.protocol import even_cuts, folds
 from oneslice.formats import read_label_map, read_volume
-from oneslice.formats.suffixes import natural_key, only_one, volumes_by_stem
+from oneslice.formats.suffixes import VOLUMES, by_stem, natural_key, only_one
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view, matching_axis
 from oneslice.volume import Structure, Volume, refuse_twins
 
@@ -87,7 +87,7 @@ def _named_labels(root: Path) -> dict[str, Pair]:
 
 def _by_stem(folder: Path) -> _Files:
     """The volume files of a folder by name without suffix."""
-    return volumes_by_stem(folder, folder.iterdir()) if folder.is_dir() else {}
+    return by_stem(folder, folder.iterdir(), VOLUMES) if folder.is_dir() else {}
 
 
 def _pair(images: _Files, image_name: str, labels: _Files, label_name: str) -> Pair:
