@@ -1,5 +1,6 @@
 """The README's snippets do what they say."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -45,8 +46,8 @@ def test_python_writes_the_named_structure(study):
 
 def test_command_line(study):
     lines = "".join(CONSOLE).replace("\\\n", " ").splitlines()
-    command = next(line for line in lines if line.startswith("oneslice segment"))
-    outcome = oneslice(*shlex.split(command)[1:])
+    first, second = (line for line in lines if line.startswith("oneslice segment"))
+    outcome = oneslice(*shlex.split(first)[1:])
     assert outcome.code == 0, outcome.err
     assert sorted(path.name for path in Path("results").iterdir()) == [
         "patient01.json",
@@ -54,6 +55,11 @@ def test_command_line(study):
         "patient02.json",
         "patient02.nii.gz",
     ]
+    outcome = oneslice(*shlex.split(second)[1:])
+    assert outcome.code == 0, outcome.err
+    record = json.loads(Path("corrected/patient02.json").read_text())
+    (given,) = (entry["slice"] for entry in record["slices"] if entry.get("given"))
+    assert f"--slices {given} " in second
 
 
 def test_every_named_option_and_command_exists():

@@ -252,3 +252,34 @@ def test_a_small_thin_structure_is_no_slice_across():
     array[5, 4:9, 5:9] = 1
     scan = Volume(np.arange(16.0**3).reshape(16, 16, 16), Geometry.from_parts((16, 16, 16)))
     assert Support(scan, LabelMap(array, scan.geometry)).axis == 2
+
+
+@pytest.mark.parametrize("upwards", [1.0, -1.0])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_only_some_of_the_labelled_slices(axis, upwards):
+    scan = volume()
+    grid = Geometry.from_parts(scan.array.shape, direction=np.diag([upwards, 1, upwards]))
+    scan = Volume(scan.array, grid)
+    support = Support(scan, labelled(scan, (BLOB, BLOB, BLOB)), axis)
+    some = support.only([3, 2])
+    assert some.describe()["slices"] == {"label 1": [2, 3]}
+    box = [BLOB, BLOB, BLOB]
+    box[axis] = slice(2, 4)
+    assert np.array_equal(some.labels.array, labelled(scan, tuple(box)).array)
+    assert support.labels.array.sum() == 4**3 and some.axis == axis
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        ([3, 7], "nothing is labelled on slice 7; labelled are slices from 2 to 5, .* axis 2"),
+        ([-1], "a slice is a whole number from 0 to 9, not -1"),
+        ([10], "from 0 to 9, not 10"),
+        ([2.5], "from 0 to 9, not 2.5"),
+        ([], "no slice is labelled"),
+    ],
+)
+def test_slices_that_are_not_labelled_are_refused(slices, message):
+    scan = volume()
+    with pytest.raises(InputError, match=message):
+        Support(scan, labelled(scan, (BLOB, BLOB, BLOB))).only(slices)

@@ -78,6 +78,33 @@ class Support:
             label_map = label_map.renamed(names)
         return cls(volume, place_on_grid(label_map, volume.geometry), axis)
 
+    def only(self, slices: Sequence[int]) -> Support:
+        """The same scan with these of its labelled slices alone.
+
+        For label maps of which only some slices are known to be right, a corrected result for
+        instance.
+
+        Args:
+            slices: their positions along ``axis``, from 0, in the file's order.
+
+        Raises:
+            InputError: none are given, or one of them is not labelled.
+        """
+        assert self.axis is not None
+        last = self.slice_count - 1
+        chosen = [whole(n, f"{self.labels.name}: a slice", 0, last) for n in slices]
+        labelled = np.flatnonzero(self._labelled_along(self.axis))
+        if missing := sorted(set(chosen) - set(labelled.tolist())):
+            raise InputError(
+                f"{self.labels.name}: nothing is labelled on slice "
+                f"{', '.join(map(str, missing))}; labelled are slices from {labelled[0]} to "
+                f"{labelled[-1]}, counted from 0 along axis {self.axis}"
+            )
+        array = np.moveaxis(self.labels.array, self.axis, 0).copy()
+        array[~np.isin(np.arange(len(array)), chosen)] = 0
+        array = np.moveaxis(array, 0, self.axis)
+        return replace(self, labels=replace(self.labels, array=array))
+
     def _labelled_axis(self) -> int:
         thin = [axis for axis in range(3) if self._labelled_along(axis).sum() == 1]
         long = [axis for axis in thin if self.image.geometry.shape[axis] > 1]

@@ -72,6 +72,20 @@ def test_the_record_keeps_the_options(study):
     assert record["scan"].endswith("p1.nii.gz") and record["checkpoint"]["name"] == "mini"
 
 
+def test_slices_of_a_corrected_result(study):
+    """What is wrong on its other slices does not matter."""
+    corrected = patient(0, SHORT).labels
+    wrong = np.roll(corrected.array, 9, axis=0)
+    wrong[..., LABELLED] = corrected.array[..., LABELLED]
+    labels = LabelMap(wrong, corrected.geometry, STRUCTURES)
+    write_label_map(labels, study / "corrected.seg.nrrd")
+    more = ("--slices", str(LABELLED))
+    assert segment("scans/p1.nii.gz", labels="corrected.seg.nrrd", more=more).code == 0
+    assert segment("scans/p1.nii.gz", out="other").code == 0
+    found = [read_label_map(study / folder / "p1.nii.gz").array for folder in ("out", "other")]
+    assert found[0].any() and np.array_equal(*found)
+
+
 def test_json_is_all_there_is_on_stdout(study):
     (study / "scans/broken.nii.gz").write_bytes(b"nothing")
     done = segment("scans", more=("--json",))

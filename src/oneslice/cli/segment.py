@@ -24,6 +24,10 @@ _LABELS = (
     "Label map on the support's grid in which at least one slice is labelled (NIfTI, NRRD, MHA, "
     "DICOM SEG, pictures). The labelled slices are found by themselves."
 )
+_SLICES = (
+    "Slices of the label map that are right, from 0, where others are not to count: a corrected "
+    "result's. Default: all that are labelled. Repeat in the same order."
+)
 _NAMES = "Names of all labels, e.g. liver=1,spleen=4, instead of what their file calls them."
 _MODEL = "mini, a downloaded checkpoint, a folder or a .pt file; see 'oneslice models list'."
 _AUGMENTATIONS = (
@@ -72,6 +76,7 @@ def segment(
             help="Folder, or one file for one scan.",
         ),
     ],
+    slices: Annotated[list[str] | None, typer.Option(metavar="12,45|all", help=_SLICES)] = None,
     names: Annotated[str | None, typer.Option(help=_NAMES)] = None,
     model: Annotated[str | None, typer.Option(help=_MODEL)] = None,
     device: Annotated[
@@ -206,7 +211,7 @@ def segment(
         memory=memory,
     )
     reading = Reading(series, frame, axis)
-    supports = _load_supports(support, labels, names, reading)
+    supports = _load_supports(support, labels, slices or ["all"] * len(labels), names, reading)
     own_labels = {path.resolve() for path in labels}
     found = [scan for scan in find_scans(scans) if scan.resolve() not in own_labels]
     jobs = plan_jobs(found, out, format, [*support, *labels])
@@ -261,24 +266,58 @@ def parse_names(text: str | None) -> dict[str, int] | None:
     return names
 
 
-def _load_supports(
-    images: Sequence[Path], labels: Sequence[Path], names: str | None, reading: Reading
-) -> list[Support]:
-    from oneslice.support import Support
+def parse_slices(text: str) -> list[int] | None:
+    """``12,45`` as numbers; None for ``all``.
 
+    Raises:
+        InputError: written in another way.
+    """
+    if text == "all":
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--slices {text!r}: write it as 12,45, or all") from None
+
+
+def _load_supports(
+    images: Sequence[Path],
+    labels: Sequence[Path],
+    slices: Sequence[str],
+    names: str | None,
+    reading: Reading,
+) -> list[Support]:
     if len(images) != len(labels):
         raise InputError(f"{len(images)} --support but {len(labels)} --labels: give them in pairs")
-    return [
-        Support.load(
-            image,
-            label,
-            names=parse_names(names),
-            axis=reading.axis,
-            series=reading.series,
-            frame=reading.frame,
+    if len(slices) != len(labels):
+        raise InputError(
+            f"{len(slices)} --slices but {len(labels)} --labels: give one for each, or none"
         )
-        for image, label in zip(images, labels, strict=True)
+    named, chosen = parse_names(names), [parse_slices(text) for text in slices]
+    return [
+        _load_support(image, label, some, named, reading)
+        for image, label, some in zip(images, labels, chosen, strict=True)
     ]
+
+
+def _load_support(
+    image: Path,
+    labels: Path,
+    slices: Sequence[int] | None,
+    names: dict[str, int] | None,
+    reading: Reading,
+) -> Support:
+    from oneslice.support import Support
+
+    support = Support.load(
+        image,
+        labels,
+        names=names,
+        axis=reading.axis,
+        series=reading.series,
+        frame=reading.frame,
+    )
+    return support if slices is None else support.only(slices)
 
 
 def _without_done(jobs: Sequence[Job]) -> list[Job]:
