@@ -218,9 +218,10 @@ def test_given_slices_of_several_supports_are_all_kept(segmenter):
         patient(0).labelled([5]),
     ]
     found = segmenter.segment(one.image, parts)
-    truth = one.labels.array
-    assert np.array_equal(found.array[..., 4], np.where(truth[..., 4] < 3, truth[..., 4], 0))
-    assert np.array_equal(found.array[..., 7], np.where(truth[..., 7] == 2, 2, 0))
+    for position, values in ((4, (1, 2)), (7, (2,))):
+        truth, there = one.labels.array[..., position], found.array[..., position]
+        labelled = np.isin(truth, values)
+        assert np.array_equal(np.where(np.isin(there, values), there, 0), truth * labelled)
     entries = {e["slice"]: e for e in found.record["slices"]}
     assert [n for n, e in entries.items() if e.get("given")] == [4, 7]
 
@@ -256,6 +257,20 @@ def test_a_structure_labelled_on_one_slice_only(segmenter):
     found = segmenter.segment(patient(2, SHORT).image, support)
     assert {by_name(e)["kidney"]["support"]["slice"] for e in found.record["slices"]} == {6}
     assert (found.array == 3).any()
+
+
+def test_a_structure_goes_through_a_slice_on_which_only_others_are_labelled(segmenter):
+    one = patient(1)
+    apart = [one.labelled([5], values=(1, 2)), one.labelled([7], values=(3,))]
+    found = segmenter.segment(one.image, apart).array
+    kidney = found[..., 5] == 3
+    assert dice(kidney, one.labels.array[..., 5] == 3, True) > 0.8
+    given = apart[0].labels.array[..., 5]
+    assert np.array_equal(np.where(kidney, 0, found[..., 5]), given) and not given[kidney].any()
+    alone = one.labelled([5]).labels.array.copy()
+    alone[alone == 3] = 0  # from which no kidney comes
+    support = Support(one.image, LabelMap(alone, one.image.geometry, STRUCTURES))
+    assert not (segmenter.segment(one.image, support).array == 3).any()
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0])

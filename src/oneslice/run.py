@@ -23,6 +23,7 @@ from oneslice.propagation import Case, SlicePrediction, propagate
 from oneslice.sam2.engine import Engine
 from oneslice.second import second_pass
 from oneslice.settings import Settings
+from oneslice.stride import interpolate
 from oneslice.volume import Volume
 
 Progress = Callable[[int, int], None]
@@ -205,22 +206,21 @@ class ScanRun:
     def _keep_given(self, labels: Array) -> None:
         """Put the labels of labelled slices back.
 
-        A structure that goes on to both sides of one, but is not labelled on it, stays there:
-        it was labelled on others only.
+        A structure that goes on to both sides of one, but is not labelled on it, is there too: it
+        was labelled on others only. Where it was not looked for, its shape is interpolated.
         """
-        through = {index: self._going_through(index, labels) for index in self._given}
         for index, given in self._given.items():
-            other = np.where(np.isin(labels[index], through[index]), labels[index], 0)
-            labels[index] = np.where(given, given, other)
+            labels[index] = np.where(given, given, labels[index])
+        for index, given in self._given.items():
+            around = labels[max(index - 1, 0)], labels[min(index + 1, len(labels) - 1)]
+            through = np.setdiff1d(np.intersect1d(*around), given)
+            found = labels[index] if self._from_itself else self._between(*around)
+            labels[index] = np.where(given, given, np.where(np.isin(found, through), found, 0))
 
-    def _going_through(self, index: int, labels: Array) -> list[int]:
-        """The structures on both sides of a labelled slice that it is not labelled with."""
-        before, after = (
-            np.union1d(labels[n], self._given.get(n, 0))
-            for n in (max(index - 1, 0), min(index + 1, len(labels) - 1))
-        )
-        around = np.intersect1d(before, after)
-        return np.setdiff1d(around, self._given[index]).tolist()
+    def _between(self, before: Array, after: Array) -> Array:
+        """The labels of a slice, interpolated from those of the slices beside it."""
+        pixel_mm = np.array(self._view.spacing(self._volume.geometry)[1:])
+        return interpolate(before, after, 1, pixel_mm)[0]
 
     def _keep(self, result: SlicePrediction) -> None:
         index = result.index
