@@ -379,13 +379,26 @@ def test_bad_arguments_are_told_before_the_first_scan(segmenter):
         segmenter.segment_many([patient(1).image], "labels.nii.gz")
 
 
+def warnings_of(run):
+    """What a user is told while it runs."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run()
+    return [str(w.message) for w in caught if w.category is OneSliceWarning]
+
+
 @pytest.mark.parametrize(("options", "told"), [({}, True), ({"modality": "mr"}, False)])
 def test_a_scan_taken_for_another_kind_than_the_support_is_told(options, told):
     one, air = patient(1), np.float32(-2000)
     taken_for_ct = replace(one.image, array=np.where(one.image.array < 40, air, one.image.array))
-    quick = with_settings(**options)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        quick.segment(taken_for_ct, patient(2).support)
-    said = [str(w.message) for w in caught if w.category is OneSliceWarning]
+    said = warnings_of(lambda: with_settings(**options).segment(taken_for_ct, patient(2).support))
     assert len(said) == told and all("is shown as ct, the support as other" in s for s in said)
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_label_map_among_the_scans_is_told(segmenter, labels):
+    one = patient(1)
+    array = one.labels.array if labels else one.image.array.astype(np.int16)
+    scan = Volume(array, one.image.geometry, name="p1-truth")
+    said = warnings_of(lambda: segmenter.segment(scan, patient(2).support))
+    assert said == ["p1-truth looks like a label map: if it is no scan, leave it out"] * labels

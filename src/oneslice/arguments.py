@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from oneslice.checks import whole
 from oneslice.choices import Modality
 from oneslice.errors import InputError, OneSliceWarning
@@ -15,6 +17,8 @@ from oneslice.geometry import SliceView, aligned_view, matching_axis
 from oneslice.settings import Settings
 from oneslice.support import Support
 from oneslice.volume import Volume
+
+_FEW = 0.1  # of neighbouring voxels within structures differ in label maps; most do in images
 
 
 def as_supports(support: Support | Iterable[Support]) -> tuple[Support, ...]:
@@ -72,6 +76,21 @@ def warn_of_kinds(scan: Volume, support: Volume, settings: Settings) -> None:
         warnings.warn(
             f"{scan.name} is shown as {kinds[0]}, the support as {kinds[1]}: give --modality or "
             "--window if that is wrong",
+            OneSliceWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_labels(scan: Volume) -> None:
+    """Warn if a scan looks like a label map: whole numbers, and nearly all neighbours alike."""
+    array = scan.array
+    if array.min() < 0 or not np.array_equal(array, np.round(array)):
+        return
+    shown = (array[1:] > 0) & (array[:-1] > 0)
+    differ = shown & (array[1:] != array[:-1])
+    if differ.sum() <= _FEW * shown.sum():
+        warnings.warn(
+            f"{scan.name} looks like a label map: if it is no scan, leave it out",
             OneSliceWarning,
             stacklevel=4,
         )

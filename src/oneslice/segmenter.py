@@ -9,7 +9,13 @@ from threading import RLock
 from typing import Any
 
 import oneslice
-from oneslice.arguments import as_supports, as_volume, query_view, warn_of_kinds
+from oneslice.arguments import (
+    as_supports,
+    as_volume,
+    query_view,
+    warn_of_kinds,
+    warn_of_labels,
+)
 from oneslice.body import Body
 from oneslice.choices import Device
 from oneslice.clock import Stopwatch
@@ -127,6 +133,7 @@ class Segmenter:
         progress: Progress,
     ) -> Segmentation:
         given = self._by_scan(supports)
+        warn_of_labels(volume)
         warn_of_kinds(volume, given[0].image, self._settings)
         view = query_view(volume, given[0], axis)
         found = self._find(volume, view, given, progress)
