@@ -38,7 +38,11 @@ def rooms():
 
 def imported(file):
     """The modules of the package that a file imports, when it is loaded or later."""
-    nodes = [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.ImportFrom)]
+    nodes = [
+        n
+        for n in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(n, ast.ImportFrom)
+    ]
     return {n.module.split(".")[1] for n in nodes if n.module.startswith("oneslice.")}
 
 

@@ -1,7 +1,6 @@
 """The shipped checkpoint on generated patients, from arrays and files to labels and records."""
 
 import json
-import warnings
 from dataclasses import replace
 from threading import Event, Thread
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from oneslice import Segmenter, Settings, Support
-from oneslice.errors import InputError, OneSliceWarning
+from oneslice.errors import InputError
 from oneslice.formats import read_label_map, write_label_map, write_volume
 from oneslice.geometry import Geometry
 from oneslice.volume import LabelMap, Structure, Volume
@@ -262,8 +261,10 @@ def test_a_structure_labelled_on_one_slice_only(segmenter):
 def test_a_structure_goes_through_a_slice_on_which_only_others_are_labelled(segmenter):
     one = patient(1)
     apart = [one.labelled([5], values=(1, 2)), one.labelled([7], values=(3,))]
-    found = segmenter.segment(one.image, apart).array
-    kidney = found[..., 5] == 3
+    whole = segmenter.segment(one.image, apart)
+    found, kidney = whole.array, whole.array[..., 5] == 3
+    assert whole.confidence[5].tolist() == [1, 1, min(whole.confidence[[4, 6], 2])]
+    assert whole.confidence[5, 2] < 1
     assert dice(kidney, one.labels.array[..., 5] == 3, True) > 0.8
     given = apart[0].labels.array[..., 5]
     assert np.array_equal(np.where(kidney, 0, found[..., 5]), given) and not given[kidney].any()
@@ -370,35 +371,3 @@ def test_many_scans_along_an_axis_of_choice(segmenter):
     support = Support(cube, LabelMap(labels, cube.geometry))
     (outcome,) = segmenter.segment_many([cube], support, axis=1)
     assert outcome.segmentation.slice_axis == 1
-
-
-def test_bad_arguments_are_told_before_the_first_scan(segmenter):
-    with pytest.raises(InputError, match="give a list"):
-        segmenter.segment_many(patient(1).image, patient(1).support)
-    with pytest.raises(InputError, match=r"Support\.load"):
-        segmenter.segment_many([patient(1).image], "labels.nii.gz")
-
-
-def warnings_of(run):
-    """What a user is told while it runs."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        run()
-    return [str(w.message) for w in caught if w.category is OneSliceWarning]
-
-
-@pytest.mark.parametrize(("options", "told"), [({}, True), ({"modality": "mr"}, False)])
-def test_a_scan_taken_for_another_kind_than_the_support_is_told(options, told):
-    one, air = patient(1), np.float32(-2000)
-    taken_for_ct = replace(one.image, array=np.where(one.image.array < 40, air, one.image.array))
-    said = warnings_of(lambda: with_settings(**options).segment(taken_for_ct, patient(2).support))
-    assert len(said) == told and all("is shown as ct, the support as other" in s for s in said)
-
-
-@pytest.mark.parametrize("labels", [False, True])
-def test_a_label_map_among_the_scans_is_told(segmenter, labels):
-    one = patient(1)
-    array = one.labels.array if labels else one.image.array.astype(np.int16)
-    scan = Volume(array, one.image.geometry, name="p1-truth")
-    said = warnings_of(lambda: segmenter.segment(scan, patient(2).support))
-    assert said == ["p1-truth looks like a label map: if it is no scan, leave it out"] * labels

@@ -105,10 +105,11 @@ class ScanRun:
                     steps.tick()
         steps.finish()
         labels = self._without_absent()
+        self._fill_given(labels)
         self._keep_given(labels)
         if self._settings.min_fragment:
             labels = remove_fragments(labels, self._settings.min_fragment)
-        self._keep_given(labels)
+            self._keep_given(labels)
         return self._view.to_array(labels), self._in_file_order(self._certainty)
 
     @property
@@ -203,24 +204,44 @@ class ScanRun:
         step = self._view.spacing(self._volume.geometry)[0]
         return np.fmin.reduce([heights.beyond(odds, step) for heights in self._prepared.heights])
 
+    def _fill_given(self, labels: Array) -> None:
+        """Where labelled slices are not looked at, give them what goes through them.
+
+        Its shape is interpolated; it is as certain as on the less certain side.
+        """
+        if self._from_itself:
+            return
+        for index, given in self._given.items():
+            labels[index] = given
+        pixel_mm = np.array(self._view.spacing(self._volume.geometry)[1:])
+        through = {index: self._going_through(index, labels) for index in self._given}
+        for index, values in through.items():
+            if values:
+                found = interpolate(labels[index - 1], labels[index + 1], 1, pixel_mm)[0]
+                labels[index] = np.where(np.isin(found, values), found, 0)
+                columns = np.isin([s.value for s in self._prepared.structures], values)
+                sides = self._certainty[index - 1], self._certainty[index + 1]
+                self._certainty[index, columns] = np.minimum(*sides)[columns]
+
     def _keep_given(self, labels: Array) -> None:
         """Put the labels of labelled slices back.
 
-        A structure that goes on to both sides of one, but is not labelled on it, is there too: it
-        was labelled on others only. Where it was not looked for, its shape is interpolated.
+        A structure that goes on to both sides of one, but is not labelled on it, stays there:
+        it was labelled on others only.
         """
+        through = {index: self._going_through(index, labels) for index in self._given}
         for index, given in self._given.items():
-            labels[index] = np.where(given, given, labels[index])
-        for index, given in self._given.items():
-            around = labels[max(index - 1, 0)], labels[min(index + 1, len(labels) - 1)]
-            through = np.setdiff1d(np.intersect1d(*around), given)
-            found = labels[index] if self._from_itself else self._between(*around)
-            labels[index] = np.where(given, given, np.where(np.isin(found, through), found, 0))
+            other = np.where(np.isin(labels[index], through[index]), labels[index], 0)
+            labels[index] = np.where(given, given, other)
 
-    def _between(self, before: Array, after: Array) -> Array:
-        """The labels of a slice, interpolated from those of the slices beside it."""
-        pixel_mm = np.array(self._view.spacing(self._volume.geometry)[1:])
-        return interpolate(before, after, 1, pixel_mm)[0]
+    def _going_through(self, index: int, labels: Array) -> list[int]:
+        """The structures on both sides of a labelled slice that it is not labelled with."""
+        before, after = (
+            np.union1d(labels[n], self._given.get(n, 0))
+            for n in (max(index - 1, 0), min(index + 1, len(labels) - 1))
+        )
+        around = np.intersect1d(before, after)
+        return np.setdiff1d(around, self._given[index]).tolist()
 
     def _keep(self, result: SlicePrediction) -> None:
         index = result.index

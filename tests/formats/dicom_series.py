@@ -1,5 +1,6 @@
 """Writes DICOM series with pydicom, as scanners do."""
 
+import highdicom
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -64,6 +65,17 @@ def series_datasets(array, geometry, *, positions=None, **options):
         dataset.InstanceNumber = k + 1
         datasets.append(dataset)
     return datasets
+
+
+def enhanced(datasets):
+    """The slices as one multi-frame object, last slice first."""
+    for dataset in datasets:
+        dataset.AcquisitionNumber, dataset.BodyPartExamined = 1, "ABDOMEN"
+        dataset.ContentDate, dataset.ContentTime = "20200101", "120000"
+        dataset.KVP = 120
+    return highdicom.legacy.LegacyConvertedEnhancedCTImage(
+        datasets[::-1], generate_uid(), 1, generate_uid(), 1
+    )
 
 
 def write_series(folder, array, geometry, *, seed=0, **options):

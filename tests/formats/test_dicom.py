@@ -4,7 +4,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -18,7 +17,7 @@ from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.formats import find_scans, read_volume
 from oneslice.geometry import Geometry
-from tests.formats.dicom_series import series_datasets, slice_dataset, write_series
+from tests.formats.dicom_series import enhanced, series_datasets, slice_dataset, write_series
 from tests.formats.grids import geometries, ramp, same_grid
 
 GRID = Geometry.from_parts((5, 4, 6), (0.7, 0.8, 2.5), (-10, 20, -30))
@@ -355,17 +354,10 @@ def test_pixels_that_cannot_be_decoded(tmp_path):
 
 
 def test_multi_frame(tmp_path):
-    frames = series_datasets(ARRAY, GRID, intercept=-1000)
-    for frame in frames:
-        frame.AcquisitionNumber, frame.BodyPartExamined = 1, "ABDOMEN"
-        frame.ContentDate, frame.ContentTime = "20200101", "120000"
-        frame.KVP = 120
-    enhanced = highdicom.legacy.LegacyConvertedEnhancedCTImage(
-        frames[::-1], generate_uid(), 1, generate_uid(), 1
-    )
-    enhanced.save_as(tmp_path / "enhanced.dcm")
-    enhanced.SOPInstanceUID = generate_uid()
-    enhanced.save_as(tmp_path / "again.dcm")
+    whole = enhanced(series_datasets(ARRAY, GRID, intercept=-1000))
+    whole.save_as(tmp_path / "enhanced.dcm")
+    whole.SOPInstanceUID = generate_uid()
+    whole.save_as(tmp_path / "again.dcm")
     with pytest.raises(InputError, match="2 multi-frame objects in one series; give one file"):
         read_volume(tmp_path)
     objects = [tmp_path / "again.dcm", tmp_path / "enhanced.dcm"]
@@ -378,8 +370,8 @@ def test_multi_frame(tmp_path):
     mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept = 2.0, 5.0
     mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped = -32768, 32767
     mapping.LUTLabel = "other"
-    enhanced.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence = [mapping]
-    enhanced.save_as(tmp_path / "mapped.dcm")
+    whole.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence = [mapping]
+    whole.save_as(tmp_path / "mapped.dcm")
     assert np.array_equal(read_volume(tmp_path / "mapped.dcm").array, ARRAY - 1000)
 
 

@@ -24,16 +24,10 @@ from oneslice.formats import (
     write_volume,
 )
 from oneslice.geometry import Geometry
-from oneslice.volume import LabelMap, Structure, Volume
-from tests.formats.dicom_series import series_datasets, write_series
+from oneslice.volume import Structure, Volume
+from tests.formats.dicom_series import enhanced, series_datasets, write_series
 from tests.formats.grids import ramp, same_grid
-
-GRID = Geometry.from_parts((6, 5, 4), (1, 2, 3), (10, 20, 30))
-STRUCTURES = (
-    Structure(1, "liver", (221, 130, 101)),
-    Structure(3, "left kidney é", (0, 255, 7)),
-    Structure(9, "absent", (1, 2, 3)),
-)
+from tests.formats.labelled import GRID, STRUCTURES, labelled
 
 
 def _write_seg(path, pixels, structures, source, kind=SegmentationTypeValues.BINARY):
@@ -99,8 +93,8 @@ def test_dicom_seg_that_does_not_say_how_far_slices_are_apart(tmp_path, slices):
     assert np.array_equal(placed.array, array.T)
 
 
-def test_fractions_are_no_labels(tmp_path):
-    pixels = (_labels(GRID).array == 1).astype(np.float32).T
+def test_fractions_are_nolabelled(tmp_path):
+    pixels = (labelled(GRID).array == 1).astype(np.float32).T
     source = series_datasets(ramp(GRID.shape), GRID)
     structures = (Structure(1, "a", (1, 2, 3)),)
     kind = SegmentationTypeValues.FRACTIONAL
@@ -131,7 +125,7 @@ def test_dicom_seg(tmp_path, kind, in_folder):
 
 
 def test_several_segmentations_in_a_folder(tmp_path):
-    pixels = (_labels(GRID).array == 1).astype(np.uint8).T
+    pixels = (labelled(GRID).array == 1).astype(np.uint8).T
     source = series_datasets(ramp(GRID.shape), GRID)
     for name in ("one.dcm", "two.dcm"):
         _write_seg(tmp_path / name, pixels, (Structure(1, "a", (1, 2, 3)),), source)
@@ -167,18 +161,11 @@ def test_dicom_seg_that_says_where_it_lies_with_each_frame(tmp_path):
     assert np.array_equal(placed.array, array)
 
 
-def _labels(geometry, **options):
-    array = np.zeros(geometry.shape, np.uint8)
-    array[1:3, 2:5, 1] = 1
-    array[4, 1, 0:2] = 3
-    return LabelMap(array, geometry, STRUCTURES, **options)
-
-
 def _scan(folder, **options):
     """A series on disk, read as a scan, and labels of it."""
     write_series(folder, ramp(GRID.shape), GRID, **options)
     scan = read_volume(folder)
-    return scan, _labels(scan.geometry, name="scan", series=scan.series)
+    return scan, labelled(scan.geometry, name="scan", series=scan.series)
 
 
 def _datasets(folder):
@@ -205,20 +192,23 @@ def test_what_is_written_is_read_again(tmp_path):
 
 def test_the_sidecar_tells_the_values_that_segments_had(tmp_path):
     scan, labels = _scan(tmp_path / "scan")
-    path = write_label_map(labels, tmp_path / "out.seg.dcm")
+    path = write_label_map(labels, tmp_path / "results/out.seg.dcm")
     sidecar = sidecar_path(path)
     assert sidecar.name == "out.json"
     content = {"structures": describe_structures(STRUCTURES)}
     sidecar.write_text(json.dumps(content))
-    back = read_label_map(path)
-    assert back.structures == STRUCTURES
-    assert np.array_equal(place_on_grid(back, scan.geometry).array, labels.array)
+    for place in (path, path.parent):
+        back = read_label_map(place)
+        assert back.structures == STRUCTURES
+        assert np.array_equal(place_on_grid(back, scan.geometry).array, labels.array)
     sidecar.write_text(json.dumps({"structures": describe_structures(STRUCTURES[:2])}))
     assert [s.value for s in read_label_map(path).structures] == [1, 2, 3]
 
 
 def test_a_segmentation_belongs_to_the_patient_and_refers_to_each_slice(tmp_path):
-    _, labels = _scan(tmp_path / "scan")
+    jitter = np.random.default_rng(0).uniform(-0.02, 0.02, (4, 3))
+    positions = [GRID.to_world([0, 0, k]) + jitter[k] for k in range(4)]
+    _, labels = _scan(tmp_path / "scan", positions=positions)
     seg = pydicom.dcmread(write_label_map(labels, tmp_path / "out.seg.dcm"))
     slices = {s.SOPInstanceUID: s for s in _datasets(tmp_path / "scan")}
     one = next(iter(slices.values()))
@@ -229,7 +219,8 @@ def test_a_segmentation_belongs_to_the_patient_and_refers_to_each_slice(tmp_path
     for frame in seg.PerFrameFunctionalGroupsSequence:
         (source,) = frame.DerivationImageSequence[0].SourceImageSequence
         position = frame.PlanePositionSequence[0].ImagePositionPatient
-        assert slices[source.ReferencedSOPInstanceUID].ImagePositionPatient == position
+        there = slices[source.ReferencedSOPInstanceUID].ImagePositionPatient
+        assert np.allclose(np.array(there, float), np.array(position, float), atol=0.1)
 
 
 def test_a_result_without_labels_is_written_too(tmp_path):
@@ -254,9 +245,19 @@ def test_one_series_of_several_in_a_folder(tmp_path):
     write_series(tmp_path / "scan", ramp(GRID.shape), GRID, series="1.2.3", description="T1")
     write_series(tmp_path / "scan", ramp(GRID.shape), GRID, series="1.2.4", description="T2")
     scan = read_volume(tmp_path / "scan", series="1.2.4")
-    labels = _labels(scan.geometry, series=scan.series)
+    labels = labelled(scan.geometry, series=scan.series)
     seg = pydicom.dcmread(write_label_map(labels, tmp_path / "out.seg.dcm"))
     assert [s.SeriesInstanceUID for s in seg.ReferencedSeriesSequence] == ["1.2.4"]
+
+
+def test_a_multi_frame_object(tmp_path):
+    enhanced(series_datasets(ramp(GRID.shape), GRID)).save_as(tmp_path / "scan.dcm")
+    scan = read_volume(tmp_path / "scan.dcm")
+    labels = labelled(scan.geometry, series=scan.series)
+    path = write_label_map(labels, tmp_path / "out.seg.dcm")
+    assert np.array_equal(read_label_map(path).array > 0, labels.array[..., :2] > 0)
+    frames = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
+    assert all(f.DerivationImageSequence[0].SourceImageSequence for f in frames)
 
 
 def test_names_and_patients_beyond_ascii(tmp_path):
@@ -267,7 +268,7 @@ def test_names_and_patients_beyond_ascii(tmp_path):
     _resave(tmp_path / "scan", umlaut)
     scan = read_volume(tmp_path / "scan")
     name = "肝\\臓 " + 70 * "x"
-    labels = _labels(scan.geometry, series=scan.series).renamed({name: 1, "ß": 3})
+    labels = labelled(scan.geometry, series=scan.series).renamed({name: 1, "ß": 3})
     path = write_label_map(labels, tmp_path / "out.seg.dcm")
     assert str(pydicom.dcmread(path).PatientName) == "Müller^Jörg"
     assert [s.name for s in read_label_map(path).structures] == ["肝/臓 " + 60 * "x", "ß"]
@@ -287,7 +288,7 @@ def test_scans_that_were_made_anonymous(tmp_path):
     _resave(tmp_path / "scan", strip)
     scan = read_volume(tmp_path / "scan")
     refuse_format(scan, tmp_path / "out.seg.dcm")
-    path = write_label_map(_labels(scan.geometry, series=scan.series), tmp_path / "out.dcm")
+    path = write_label_map(labelled(scan.geometry, series=scan.series), tmp_path / "out.dcm")
     assert read_label_map(path).array.any()
 
 
@@ -296,7 +297,7 @@ def test_scans_that_nothing_can_refer_to(tmp_path, keyword):
     _scan(tmp_path / "scan")
     _resave(tmp_path / "scan", lambda dataset: dataset.__delitem__(keyword))
     scan = read_volume(tmp_path / "scan")
-    labels = _labels(scan.geometry, series=scan.series)
+    labels = labelled(scan.geometry, series=scan.series)
     for write, what in ((refuse_format, scan), (write_label_map, labels)):
         with pytest.raises(InputError, match="cannot be a DICOM SEG; choose another format"):
             write(what, tmp_path / "out.seg.dcm")
@@ -309,7 +310,7 @@ def test_what_is_no_dicom_scan_has_no_dicom_segmentation(tmp_path):
         refuse_format(scan, tmp_path / "out.seg.dcm")
     refuse_format(scan, tmp_path / "out.nii.gz")
     with pytest.raises(InputError, match="choose another format"):
-        write_label_map(_labels(GRID), tmp_path / "out.dcm")
+        write_label_map(labelled(GRID), tmp_path / "out.dcm")
     with pytest.raises(InputError, match="holds labels, no image"):
         write_volume(scan, tmp_path / "out.dcm")
     assert not list(tmp_path.iterdir())
@@ -318,5 +319,5 @@ def test_what_is_no_dicom_scan_has_no_dicom_segmentation(tmp_path):
 def test_a_scan_that_is_not_there_any_more(tmp_path):
     _, labels = _scan(tmp_path / "scan")
     shutil.rmtree(tmp_path / "scan")
-    with pytest.raises(InputError, match="scan"):
+    with pytest.raises(InputError, match=r"scan: cannot be read \(No such file"):
         write_label_map(labels, tmp_path / "out.seg.dcm")

@@ -12,12 +12,11 @@ import typer
 from oneslice.choices import Device, Effort, Format, Metric, Modality, Search, Strategy
 from oneslice.cli.models import named_or_default
 from oneslice.cli.reports import exit_with, print_reports, run_with_progress
-from oneslice.errors import InputError
+from oneslice.cli.supports import load_supports
 
 if TYPE_CHECKING:
     from oneslice.augment import Augmentations
-    from oneslice.batch import CaseReport, Job, Reading
-    from oneslice.support import Support
+    from oneslice.batch import CaseReport, Job
 
 _SCANS = "Scans: files, folders, globs, DICOM series folders, or zips of one series each."
 _LABELS = (
@@ -211,7 +210,7 @@ def segment(
         memory=memory,
     )
     reading = Reading(series, frame, axis)
-    supports = _load_supports(support, labels, slices or ["all"] * len(labels), names, reading)
+    supports = load_supports(support, labels, slices or ["all"] * len(labels), names, reading)
     own_labels = {path.resolve() for path in labels}
     found = [scan for scan in find_scans(scans) if scan.resolve() not in own_labels]
     jobs = plan_jobs(found, out, format, [*support, *labels])
@@ -243,81 +242,6 @@ def _augmentations(text: str | None, search: Search) -> Augmentations:
     if search is not Search.POOL:
         typer.echo("--augmentations changes nothing without --search pool", err=True)
     return Augmentations.parse(text)
-
-
-def parse_names(text: str | None) -> dict[str, int] | None:
-    """``liver=1,spleen=4`` as a dictionary.
-
-    Raises:
-        InputError: written in another way.
-    """
-    if text is None:
-        return None
-    try:
-        pairs = [part.rsplit("=", 1) for part in text.split(",")]
-        named = {int(value): name.strip() for name, value in pairs}
-    except ValueError:
-        raise InputError(f"--names {text!r}: write it as liver=1,spleen=4") from None
-    names = {name: value for value, name in named.items()}
-    if len(names) < len(pairs):
-        raise InputError(f"--names {text!r}: each name and each value once")
-    if not all(name and "=" not in name and ";" not in name for name in names):
-        raise InputError(f"--names {text!r}: write it as liver=1,spleen=4")
-    return names
-
-
-def parse_slices(text: str) -> list[int] | None:
-    """``12,45`` as numbers; None for ``all``.
-
-    Raises:
-        InputError: written in another way.
-    """
-    if text == "all":
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"--slices {text!r}: write it as 12,45, or all") from None
-
-
-def _load_supports(
-    images: Sequence[Path],
-    labels: Sequence[Path],
-    slices: Sequence[str],
-    names: str | None,
-    reading: Reading,
-) -> list[Support]:
-    if len(images) != len(labels):
-        raise InputError(f"{len(images)} --support but {len(labels)} --labels: give them in pairs")
-    if len(slices) != len(labels):
-        raise InputError(
-            f"{len(slices)} --slices but {len(labels)} --labels: give one for each, or none"
-        )
-    named, chosen = parse_names(names), [parse_slices(text) for text in slices]
-    return [
-        _load_support(image, label, some, named, reading)
-        for image, label, some in zip(images, labels, chosen, strict=True)
-    ]
-
-
-def _load_support(
-    image: Path,
-    labels: Path,
-    slices: Sequence[int] | None,
-    names: dict[str, int] | None,
-    reading: Reading,
-) -> Support:
-    from oneslice.support import Support
-
-    support = Support.load(
-        image,
-        labels,
-        names=names,
-        axis=reading.axis,
-        series=reading.series,
-        frame=reading.frame,
-    )
-    return support if slices is None else support.only(slices)
 
 
 def _without_done(jobs: Sequence[Job]) -> list[Job]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -104,10 +105,7 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
             be read.
 
     """
-    predicted, expected = read_label_map(prediction), read_label_map(reference)
-    if is_dicom(prediction) and is_dicom(reference):  # each lacks the slices it shows nothing on
-        predicted = _continued(predicted, expected)
-    predicted, expected = _on_one_grid(predicted, expected)
+    predicted, expected = _on_one_grid(read_label_map(prediction), read_label_map(reference))
     if difference := predicted.geometry.difference(expected.geometry):
         raise InputError(
             f"{prediction}: not on the grid of {reference} ({difference}); resample one onto the "
@@ -135,26 +133,18 @@ def compare_files(name: str, prediction: Path, reference: Path, tolerance: float
     ]
 
 
-def _continued(predicted: LabelMap, expected: LabelMap) -> LabelMap:
-    """The prediction on a grid that holds the reference too; as it is if voxels do not coincide."""
-    grid = predicted.geometry.around(expected.geometry)
-    try:
-        place_on_grid(expected, grid)
-    except InputError:
-        return predicted
-    return place_on_grid(predicted, grid)
-
-
 def _on_one_grid(predicted: LabelMap, expected: LabelMap) -> tuple[LabelMap, LabelMap]:
-    """Both on the grid of the one that holds the other; as they are if neither does."""
-    try:
-        return predicted, place_on_grid(expected, predicted.geometry)
-    except InputError:
-        pass
-    try:
-        return place_on_grid(predicted, expected.geometry), expected
-    except InputError:
-        return predicted, expected
+    """Both on a grid that holds them; as they are if there is none.
+
+    That is the grid of one of them. Two DICOM SEG may each lack slices that they show nothing on.
+    """
+    grids = [predicted.geometry, expected.geometry]
+    if all(labels.source and is_dicom(labels.source) for labels in (predicted, expected)):
+        grids.append(predicted.geometry.around(expected.geometry))
+    for grid in grids:
+        with suppress(InputError):
+            return place_on_grid(predicted, grid), place_on_grid(expected, grid)
+    return predicted, expected
 
 
 def _contradiction(predicted: LabelMap, expected: LabelMap) -> tuple[Structure, Structure] | None:

@@ -138,12 +138,25 @@ def encode_segmentation(labels: LabelMap) -> bytes:
     source = read_source(labels.series)
     for header, keyword in product(source, _MAY_LACK):
         header.setdefault(keyword, None)
+    _straighten(source, labels.geometry)
     content = BytesIO()
     try:
         _encode(labels, source).save_as(content, enforce_file_format=True)
     except Exception as error:
         raise InputError(f"{labels.series.path}: {first_line(error)}, so {_NO_SEG}") from error
     return content.getvalue()
+
+
+def _straighten(source: Sequence[Header], geometry: Geometry) -> None:
+    """Put slices exactly on the grid: stored positions are rounded.
+
+    Frames refer to what lies in the very same place only. Multi-frame objects are left as they are.
+    """
+    for header in source:
+        if "ImagePositionPatient" in header:
+            k = geometry.to_index(np.array(header.ImagePositionPatient, float))[2].round()
+            position = geometry.to_world(np.array([0, 0, k]))
+            header.ImagePositionPatient = position.round(6).tolist()
 
 
 def _encode(labels: LabelMap, source: Sequence[Header]) -> Any:

@@ -53,7 +53,7 @@ def read_label_map(
         segmentation = find_segmentation(path) if path.exists() else None
     if segmentation is not None:
         found = LabelMap(*read_segmentation(segmentation, scan), str(path), path)
-        return _with_own_values(found, read_sidecar(path))
+        return _with_own_values(found, read_sidecar(segmentation))
     image = read_image(path, frame=frame, palette=True)
     if scan is not None and not image.located:
         image = spread_by_name(image, path, scan)
