@@ -76,6 +76,13 @@ def test_failures_are_reported_and_the_others_go_on(segmenter, tmp_path):
     assert "exists already" in next(again).error
 
 
+def test_a_scan_that_has_no_dicom_segmentation_is_not_segmented_first(segmenter, tmp_path):
+    write_volume(patient(2, SHORT).image, tmp_path / "p.nii.gz")
+    job, calls = Job(tmp_path / "p.nii.gz", tmp_path / "out.seg.dcm"), []
+    reports = run_jobs(segmenter, [job], patient(1).support, progress=lambda *c: calls.append(c))
+    assert "is no DICOM scan" in next(reports).error and calls == []
+
+
 def test_frames_and_axes_reach_the_reader(segmenter, tmp_path):
     film = np.stack([patient(2, SHORT).image.array] * 2, -1)
     nibabel.save(nibabel.Nifti1Image(film, np.eye(4)), tmp_path / "p.nii.gz")

@@ -217,8 +217,8 @@ class ScanRun:
         through = {index: self._going_through(index, labels) for index in self._given}
         for index, values in through.items():
             if values:
-                found = interpolate(labels[index - 1], labels[index + 1], 1, pixel_mm)[0]
-                labels[index] = np.where(np.isin(found, values), found, 0)
+                around = labels[index - 1], labels[index + 1]
+                labels[index] = interpolate(*around, 1, pixel_mm)[0]
                 columns = np.isin([s.value for s in self._prepared.structures], values)
                 sides = self._certainty[index - 1], self._certainty[index + 1]
                 self._certainty[index, columns] = np.minimum(*sides)[columns]
