@@ -32,8 +32,10 @@ def test_results_are_written_with_their_record_or_not_at_all(segmenter, tmp_path
     (tmp_path / "a.json").write_text("mine")
     with pytest.raises(InputError, match=r"a\.json: exists already"):
         found.save(tmp_path / "a.nii.gz")
-    with pytest.raises(InputError, match=r"a\.dcm: cannot write this kind of file"):
-        found.save(tmp_path / "a.dcm")
+    with pytest.raises(InputError, match=r"a\.png: cannot write this kind of file"):
+        found.save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="is no DICOM scan"):
+        found.save(tmp_path / "c.dcm")
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
     (tmp_path / "b.json").mkdir()
     with pytest.raises(InputError, match=r"b\.json"):
