@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.fileset import FileSet
 from pydicom.uid import RTStructureSetStorage, generate_uid
 
@@ -323,27 +324,48 @@ def test_one_slice(tmp_path):
     assert same_grid(read_volume(tmp_path).geometry, grid)
 
 
-@pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
-def test_compressed_pixels(tmp_path, compressor):
-    grid = Geometry.from_parts((32, 24, 3))
-    array = ramp(grid.shape)
+def write_compressed(path, pixels, compressor, tags):
+    """One slice (columns, rows) as GDCM compresses it, without loss."""
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     writer.UseCompressionOn()
     writer.SetCompressor(compressor)
-    series = generate_uid()
+    image = sitk.GetImageFromArray(pixels.T[None])
+    for tag, value in tags.items():
+        image.SetMetaData(tag, value)
+    writer.SetFileName(str(path))
+    writer.Execute(image)
+    dataset = pydicom.dcmread(path)
+    assert dataset.file_meta.TransferSyntaxUID.is_compressed
+    return dataset
+
+
+@pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
+def test_compressed_pixels(tmp_path, compressor):
+    grid = Geometry.from_parts((32, 24, 3))
+    array = ramp(grid.shape)
+    tags = {"0020|000e": generate_uid(), "0008|0060": "MR", "0020|0037": "1\\0\\0\\0\\1\\0"}
     for k in range(3):
-        image = sitk.GetImageFromArray(array[:, :, k : k + 1].T)
-        position = f"0\\0\\{k}"
-        tags = {"0020|000e": series, "0020|0032": position, "0008|0060": "MR"}
-        for tag, value in {**tags, "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
-            image.SetMetaData(tag, value)
-        image.SetOrigin((0, 0, k))
-        writer.SetFileName(str(tmp_path / f"{k}.dcm"))
-        writer.Execute(image)
-    syntax = pydicom.dcmread(tmp_path / "0.dcm").file_meta.TransferSyntaxUID
-    assert syntax.is_compressed
+        placed = tags | {"0020|0032": f"0\\0\\{k}"}
+        write_compressed(tmp_path / f"{k}.dcm", array[:, :, k], compressor, placed)
     assert np.array_equal(read_volume(tmp_path).array, array)
+
+
+@pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
+def test_compressed_frames(tmp_path, compressor):
+    grid = Geometry.from_parts((32, 24, 3))
+    array = ramp(grid.shape)
+    whole = enhanced(series_datasets(array, grid, intercept=-1000))
+    slices = [
+        write_compressed(tmp_path / "slice.dcm", array[:, :, k], compressor, {})
+        for k in (2, 1, 0)
+    ]
+    frames = [next(generate_frames(each.PixelData, number_of_frames=1)) for each in slices]
+    whole.PixelData = encapsulate(frames)
+    whole["PixelData"].is_undefined_length = True
+    whole.file_meta.TransferSyntaxUID = slices[0].file_meta.TransferSyntaxUID
+    whole.save_as(tmp_path / "compressed.dcm")
+    assert np.array_equal(read_volume(tmp_path / "compressed.dcm").array, array - 1000)
 
 
 def test_pixels_that_cannot_be_decoded(tmp_path):
