@@ -2,7 +2,7 @@
 
 Headers are parsed by pydicom. Pixels of classic (single-frame) series are decoded by ITK's GDCM,
 which knows every common compression and applies each slice's own rescale slope and intercept;
-multi-frame objects are read by highdicom.
+multi-frame objects are read by highdicom, through pydicom, which finds GDCM for JPEG Lossless.
 """
 
 from __future__ import annotations
