@@ -49,11 +49,14 @@ def test_mini_is_announced_with_the_way_to_a_stronger_one(study):
     assert "models download" not in chosen.err
 
 
-def test_copies_that_nothing_takes_are_announced(study):
+def test_options_that_change_nothing_are_announced(study):
     without = segment("scans/p1.nii.gz", more=("--search", "register", "--augmentations", "4"))
-    assert without.code == 0 and "nothing without --search pool" in without.err
-    done = segment("scans/p1.nii.gz", out="other", more=("--augmentations", "4"))
-    assert done.code == 0 and "nothing without" not in done.err
+    assert without.code == 0
+    assert "--augmentations changes nothing without --search pool" in without.err
+    done = segment("scans/p1.nii.gz", out="other", more=("--augmentations", "4", "--no-trim"))
+    assert done.code == 0
+    assert "--trim/--no-trim changes nothing without --search register" in done.err
+    assert done.err.count("changes nothing") == 1
 
 
 def test_the_record_keeps_the_options(study):

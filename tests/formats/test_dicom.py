@@ -357,8 +357,7 @@ def test_compressed_frames(tmp_path, compressor):
     array = ramp(grid.shape)
     whole = enhanced(series_datasets(array, grid, intercept=-1000))
     slices = [
-        write_compressed(tmp_path / "slice.dcm", array[:, :, k], compressor, {})
-        for k in (2, 1, 0)
+        write_compressed(tmp_path / "slice.dcm", array[:, :, k], compressor, {}) for k in (2, 1, 0)
     ]
     frames = [next(generate_frames(each.PixelData, number_of_frames=1)) for each in slices]
     whole.PixelData = encapsulate(frames)

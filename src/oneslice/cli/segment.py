@@ -36,6 +36,10 @@ _WINDOW = (
     "Intensities shown as black and white: LOW,HIGH, or a CT preset (soft-tissue, lung, bone, "
     "brain, liver, mediastinum). Default: soft tissue for CT, percentiles otherwise."
 )
+# options that concern one search alone
+_NEEDS = {"augmentations": Search.POOL} | dict.fromkeys(
+    ("effort", "trim", "closeup", "every_slice"), Search.REGISTER
+)
 
 
 def named_path(text: str) -> Path:
@@ -50,6 +54,7 @@ def named_path(text: str) -> Path:
 
 
 def segment(
+    context: typer.Context,
     scans: Annotated[list[str], typer.Argument(metavar="SCAN...", help=_SCANS)],
     support: Annotated[
         list[Path],
@@ -194,12 +199,13 @@ def segment(
     from oneslice.segmenter import Segmenter
     from oneslice.settings import Settings
 
+    _tell_of_idle(context, search)
     settings = Settings(
         search=search,
         effort=effort,
         strategy=strategy,
         metric=metric,
-        augmentations=_augmentations(augmentations, search),
+        augmentations=_augmentations(augmentations),
         window=None if window is None else Window.parse(window),
         modality=modality,
         trim=trim,
@@ -234,14 +240,20 @@ def segment(
     exit_with(reports)
 
 
-def _augmentations(text: str | None, search: Search) -> Augmentations:
+def _tell_of_idle(context: typer.Context, search: Search) -> None:
+    """Say which of the options given change nothing with this search."""
+    for option in context.command.params:
+        needed = _NEEDS.get(option.name or "", search)
+        source = context.get_parameter_source(option.name or "")
+        if needed is not search and source is not None and source.name == "COMMANDLINE":
+            name = "/".join([*option.opts, *option.secondary_opts])
+            typer.echo(f"{name} changes nothing without --search {needed}", err=True)
+
+
+def _augmentations(text: str | None) -> Augmentations:
     from oneslice.augment import Augmentations
 
-    if text is None:
-        return Augmentations()
-    if search is not Search.POOL:
-        typer.echo("--augmentations changes nothing without --search pool", err=True)
-    return Augmentations.parse(text)
+    return Augmentations() if text is None else Augmentations.parse(text)
 
 
 def _without_done(jobs: Sequence[Job]) -> list[Job]:
