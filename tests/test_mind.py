@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from oneslice.mind import blur, describe, mind, within
+from oneslice.mind import blur, darker_share, describe, mind, within
 
 
 def slices(count=2, size=24):
@@ -29,16 +30,24 @@ def test_what_is_described_lies_between_0_and_1_and_each_slice_counts_alone():
     assert described.shape == (3, 9, 24, 24)
     assert described.min() >= 0 and described.max() <= 1
     assert torch.allclose(described[1:2], describe(slices(3)[1:2]), atol=1e-6)
-    ranks = described[:, 8].flatten(1)
-    assert (ranks.argsort(1) == slices(3).flatten(1).argsort(1)).all()
+    shares = described[:, 8].flatten(1)
+    assert (shares.argsort(1) == slices(3).flatten(1).argsort(1)).all()
 
 
-def test_equal_intensities_share_their_mean_rank():
+def test_pixels_count_by_their_brightness_and_equal_ones_share_the_mean():
     image = torch.zeros(1, 1, 8, 8)
     image[0, 0, 2, 3], image[0, 0, 5] = 0.5, 1
-    ranks = describe(image)[0, 8] * 64
-    assert (ranks[5] == 59.5).all() and ranks[2, 3] == 55  # of 0 to 63
-    assert (ranks[image[0, 0] == 0] == 27).all()
+    shares = darker_share(image)[0, 0] * 8.5  # the sum of all
+    assert (shares[image[0, 0] == 0] == 0).all()
+    assert torch.isclose(shares[2, 3], torch.tensor(0.25))
+    assert torch.allclose(shares[5], torch.tensor(4.5))
+
+
+def test_black_around_a_body_changes_no_share():
+    body = slices() - slices().amin((2, 3), keepdim=True)
+    wide = darker_share(F.pad(body, (8, 0, 3, 20)))
+    assert torch.allclose(wide[..., 3:-20, 8:], darker_share(body), atol=1e-5)
+    assert (darker_share(torch.full((1, 1, 4, 4), 0.7)) == 0).all()
 
 
 def test_turned_slices_are_described_by_turned_neighbours():

@@ -1,8 +1,8 @@
-"""What registration compares: self-similarities and intensity ranks.
+"""What registration compares: self-similarities and shares of brightness.
 
 MIND is the descriptor of Heinrich et al. (Medical Image Analysis 2012, doi
 10.1016/j.media.2012.05.008); neighbours are also compared with each other, as in their MICCAI 2013
-paper. Neither it nor the ranks change with brightness and contrast.
+paper. Neither it nor the shares change with brightness and contrast.
 """
 
 from __future__ import annotations
@@ -18,15 +18,22 @@ _DISTANCE = 2  # pixels between a pixel and its neighbours
 
 
 def describe(images: Tensor) -> Tensor:
-    """MIND and intensity ranks (B, 9, h, w) of images (B, 1, h, w), all in [0, 1].
+    """MIND and shares of brightness (B, 9, h, w) of images (B, 1, h, w), all in [0, 1]."""
+    return torch.cat([mind(images), darker_share(images)], 1)
 
-    Equal intensities share the mean of their ranks: most of a slice may be black.
+
+def darker_share(images: Tensor) -> Tensor:
+    """How much of a slice's brightness lies in pixels darker than each (B, 1, h, w), in [0, 1].
+
+    These are ranks in which a pixel counts by how far it is from the darkest (the Lorenz curve), so
+    that the black around a body takes none. Equal intensities share the mean of theirs.
     """
     flat = images.flatten(1)
     ordered = flat.sort(1).values
-    first, end = (torch.searchsorted(ordered, flat, right=after) for after in (False, True))
-    ranks = (first + end - 1).to(flat) / (2 * flat.shape[1])
-    return torch.cat([mind(images), ranks.view_as(images)], 1)
+    brightness = (ordered - ordered[:, :1]).cumsum(1)
+    share = F.pad(brightness / brightness[:, -1:].clamp(min=1e-6), (1, 0))
+    below, upto = (torch.searchsorted(ordered, flat, right=equal) for equal in (False, True))
+    return ((share.gather(1, below) + share.gather(1, upto)) / 2).view_as(images)
 
 
 def mind(images: Tensor) -> Tensor:
