@@ -1,62 +1,16 @@
-import json
-import re
 from pathlib import Path
 
 import nibabel
 import numpy as np
-import pytest
 
-from oneslice.batch import (
-    CaseReport,
-    Job,
-    Reading,
-    is_done,
-    millilitres,
-    plan_jobs,
-    refuse_unwritable,
-    run_jobs,
-)
-from oneslice.choices import Format
-from oneslice.errors import InputError
+from oneslice.batch import CaseReport, Reading, millilitres, run_jobs
+from oneslice.existing import is_done
 from oneslice.formats import write_volume
 from oneslice.geometry import Geometry
-from oneslice.provenance import data_hash
+from oneslice.jobs import Job, plan_jobs
 from oneslice.segmentation import Segmentation
 from oneslice.volume import LabelMap, Structure
 from tests.cohort import SHORT, patient
-
-OUT = Path("out")
-
-
-def targets(*scans, out=OUT, form=None):
-    return [str(job.target) for job in plan_jobs([Path(scan) for scan in scans], out, form)]
-
-
-def test_outputs_are_named_after_scans():
-    assert targets("a/x.nii", "b/y.mha", "c/z.png") == ["out/x.nii.gz", "out/y.mha", "out/z.nii.gz"]
-    assert targets("a/x.nii", form=Format.SEG_NRRD) == ["out/x.seg.nrrd"]
-    assert targets("a/x.nii", out=Path("o/y.nrrd")) == ["o/y.nrrd"]
-
-
-def test_the_suffix_and_the_format_must_agree():
-    assert targets("a/x.nii", out=Path("o/y.nrrd"), form=Format.NRRD) == ["o/y.nrrd"]
-    with pytest.raises(InputError, match="not of the format mha"):
-        targets("a/x.nii", out=Path("o/y.nrrd"), form=Format.MHA)
-
-
-def test_equal_names_keep_the_folders_that_differ():
-    assert targets("study/p1/t2/x.nii", "study/p2/t2/x.nii", "study/p2/t1/y.nii") == [
-        "out/p1/t2/x.nii.gz",
-        "out/p2/t2/x.nii.gz",
-        "out/p2/t1/y.nii.gz",
-    ]
-
-
-@pytest.mark.parametrize("pair", [("x.nii", "x.nii.gz"), ("x.nii", "x.mha")])
-def test_results_that_would_share_a_name_or_a_record_are_refused(pair):
-    message = f"{pair[0]} and {pair[1]} would both be written to out/x.*; segment them apart"
-    with pytest.raises(InputError, match=re.escape(message)):
-        targets(*pair)
 
 
 def test_failures_are_reported_and_the_others_go_on(segmenter, tmp_path):
@@ -94,15 +48,6 @@ def test_frames_and_axes_reach_the_reader(segmenter, tmp_path):
     assert "from 0 to 2, not 7" in report.error and not job.target.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(tmp_path):
-    jobs = plan_jobs([Path("a/x.nii")], tmp_path / "new" / "deeper")
-    refuse_unwritable(jobs)
-    assert not any(tmp_path.iterdir())
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose another folder with -o"):
-        refuse_unwritable(plan_jobs([Path("a/x.nii")], tmp_path / "file" / "below"))
-
-
 def test_small_volumes_keep_their_digits():
     array = np.zeros((10, 10, 10), np.uint8)
     array[0, 0, :3] = 1
@@ -130,43 +75,6 @@ def test_a_failed_case_has_no_output_in_json():
         "least_certain": [],
         "error": "why",
     }
-
-
-@pytest.mark.parametrize(
-    ("recorded", "content", "done"),
-    [
-        ("gone/image.nii.gz", b"scan", True),
-        ("gone/image.nii.gz", b"another", False),
-        ("c2/image.nii.gz", b"scan", False),
-        ("c1/image.nii.gz", b"another", True),
-    ],
-    ids=["moved", "another in its place", "a copy", "where it was"],
-)
-def test_a_result_is_done_if_it_is_of_this_scan(tmp_path, recorded, content, done):
-    """The name alone is not enough: many scans are called alike."""
-    for case in ("c1", "c2"):
-        (tmp_path / case).mkdir()
-        (tmp_path / case / "image.nii.gz").write_bytes(b"scan")
-    (tmp_path / "hashed").write_bytes(content)
-    record = {"scan": str(tmp_path / recorded), "scan_sha256": data_hash([tmp_path / "hashed"])}
-    (tmp_path / "out.json").write_text(json.dumps(record))
-    job = Job(tmp_path / "c1" / "image.nii.gz", tmp_path / "out.nii.gz")
-    assert not is_done(job)
-    job.target.touch()
-    assert not is_done(job)  # nothing is in it
-    job.target.write_bytes(b"labels")
-    assert is_done(job) is done
-
-
-def test_results_are_named_after_links_not_after_what_they_lead_to(tmp_path):
-    for number in ("1", "2"):
-        (tmp_path / "pool").mkdir(exist_ok=True)
-        (tmp_path / "pool" / f"{number}.nii.gz").touch()
-        (tmp_path / f"s{number}").mkdir()
-        (tmp_path / f"s{number}" / "T1.nii.gz").symlink_to(tmp_path / "pool" / f"{number}.nii.gz")
-    scans = [tmp_path / "s1" / "T1.nii.gz", tmp_path / "s2" / "T1.nii.gz"]
-    targets = [job.target for job in plan_jobs(scans, tmp_path / "out")]
-    assert targets == [tmp_path / "out" / s / "T1.nii.gz" for s in ("s1", "s2")]
 
 
 def test_what_another_process_has_done_meanwhile_is_passed_over(segmenter, tmp_path):
@@ -200,3 +108,17 @@ def test_two_processes_at_the_same_scan_do_not_disturb_each_other(segmenter, tmp
 
     assert not [*run_jobs(segmenter, jobs, support, skip_existing=True, progress=overtake)]
     assert others[0].error is None and is_done(jobs[0])
+
+
+def test_results_made_otherwise_are_passed_over_or_made_again(segmenter, tmp_path):
+    write_volume(patient(0, SHORT).image, tmp_path / "a.nii.gz")
+    jobs = plan_jobs([tmp_path / "a.nii.gz"], tmp_path / "out")
+    first, second = (patient(1, SHORT).labelled([n]) for n in (1, 2))
+    (report,) = run_jobs(segmenter, jobs, first)
+    assert report.error is None
+    again = {"skip_existing": True, "overwrite": True}
+    assert [*run_jobs(segmenter, jobs, second, skip_existing=True)] == []
+    assert [*run_jobs(segmenter, jobs, first, **again)] == []
+    (report,) = run_jobs(segmenter, jobs, second, **again)
+    assert report.error is None
+    assert [*run_jobs(segmenter, jobs, second, **again)] == []

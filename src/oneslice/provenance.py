@@ -7,6 +7,10 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 _PACKAGES = ("oneslice", "monai", "nibabel", "numpy", "scipy", "SimpleITK", "torch", "transformers")
 
@@ -30,4 +34,14 @@ def data_hash(files: Iterable[Path]) -> str:
         for member in members:
             with member.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def array_hash(arrays: Iterable[NDArray[Any]], words: str = "") -> str:
+    """SHA-256 over the kinds, shapes and values of arrays, and over some words."""
+    digest = hashlib.sha256(words.encode())
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        for part in array:  # no copy of a whole scan
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()

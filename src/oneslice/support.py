@@ -14,6 +14,7 @@ from oneslice.checks import whole
 from oneslice.errors import InputError
 from oneslice.formats import place_on_grid, read_label_map, read_volume
 from oneslice.geometry import Array, SliceView, aligned_view, canonical_view
+from oneslice.provenance import array_hash
 from oneslice.volume import LabelMap, Structure, Volume, refuse_twins
 
 _MOST = 200  # labels; more are hardly drawn on the slices of one scan
@@ -175,6 +176,13 @@ class Support:
         _, row_mm, column_mm = self.view.spacing(self.image.geometry)
         return float((slices.sum((1, 2)).max() * row_mm * column_mm / np.pi) ** 0.5)
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of all that a result depends on: intensities, place, labels and their names."""
+        names = {structure.value: structure.name for structure in self.structures}
+        arrays = self.image.array, self.image.geometry.affine, self.labels.array
+        return array_hash(arrays, f"axis {self.axis}, {names}")
+
     def describe(self) -> dict[str, Any]:
         """Where it comes from, and its labelled slices in the file's order, for a record."""
         place = self.view.file_index
@@ -184,7 +192,12 @@ class Support:
             )
             for structure in self.structures
         }
-        return {"scan": self.image.location, "labels": self.labels.location, "slices": slices}
+        return {
+            "scan": self.image.location,
+            "labels": self.labels.location,
+            "slices": slices,
+            "sha256": self.sha256,
+        }
 
     def is_of(self, scan: Volume) -> bool:
         """Whether the scan is the support's own."""

@@ -119,6 +119,20 @@ def test_a_batch_goes_on_where_it_stopped(study):
     assert again.code == 0 and json.loads(again.out) == []
 
 
+def test_results_made_otherwise_are_told_and_made_again_if_asked(study):
+    assert segment("scans/p1.nii.gz").code == 0 and segment("scans/p2.nii.gz").code == 0
+    before = (study / "out/p1.nii.gz").stat().st_mtime_ns
+    other = ("--skip-existing", "--names", "liver=1,spleen=2,left kidney=3", "--seed", "5")
+    told = segment("scans", labels="labels.nii.gz", more=other)
+    assert told.code == 0 and "2 of 3 scans are done already" in told.err
+    assert "2 of these were made otherwise (out/p1.nii.gz: other labels, options)" in told.err
+    assert (study / "out/p1.nii.gz").stat().st_mtime_ns == before
+    again = segment("scans", labels="labels.nii.gz", more=(*other, "--overwrite"))
+    assert again.code == 0 and "1 of 3 scans are done already" in again.err
+    assert "made otherwise" not in again.err
+    assert read_label_map(study / "out/p1.nii.gz").structures[2].name == "left kidney"
+
+
 def test_the_result_of_another_scan_of_that_name_is_not_taken_for_done(study):
     for case, scan in (("c1", "p1"), ("c2", "p2")):
         (study / case).mkdir()

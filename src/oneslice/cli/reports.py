@@ -13,7 +13,8 @@ from oneslice.cli.output import exit_if_failed, print_table
 from oneslice.errors import InputError
 
 if TYPE_CHECKING:
-    from oneslice.batch import CaseReport, Job, Reading
+    from oneslice.batch import CaseReport, Reading
+    from oneslice.jobs import Job
     from oneslice.segmenter import Segmenter
     from oneslice.support import Support
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oneslice.choices import Device, Effort, Format, Metric, Modality, Search, Strategy
+from oneslice.cli.existing import refuse_if_all_exist, without_done
 from oneslice.cli.models import named_or_default
 from oneslice.cli.reports import exit_with, print_reports, run_with_progress
 from oneslice.cli.supports import load_supports
 
 if TYPE_CHECKING:
     from oneslice.augment import Augmentations
-    from oneslice.batch import CaseReport, Job
+    from oneslice.batch import CaseReport
 
 _SCANS = "Scans: files, folders, globs, DICOM series folders, or zips of one series each."
 _LABELS = (
@@ -174,7 +173,8 @@ def segment(
         bool,
         typer.Option(
             "--skip-existing",
-            help="Pass over scans whose result and record are there: go on with a batch.",
+            help="Go on with a batch: pass over scans whose result and record are there; with "
+            "--overwrite, only if they were made with the same labels, options and model.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
@@ -193,9 +193,10 @@ def segment(
     given. Exit code 1 if a scan of several failed (the others are done), 2 for
     an error.
     """
-    from oneslice.batch import Reading, plan_jobs, refuse_unwritable
+    from oneslice.batch import Reading
     from oneslice.formats import find_scans
     from oneslice.frames import Window
+    from oneslice.jobs import plan_jobs, refuse_unwritable
     from oneslice.segmenter import Segmenter
     from oneslice.settings import Settings
 
@@ -220,15 +221,15 @@ def segment(
     own_labels = {path.resolve() for path in labels}
     found = [scan for scan in find_scans(scans) if scan.resolve() not in own_labels]
     jobs = plan_jobs(found, out, format, [*support, *labels])
+    name = named_or_default(model)
     if skip_existing:
-        jobs = _without_done(jobs)
+        jobs = without_done(jobs, overwrite, supports, settings, name)
     else:
-        _refuse_if_all_exist(jobs, overwrite)
+        refuse_if_all_exist(jobs, overwrite)
     refuse_unwritable(jobs)
     if not jobs:
         print_reports([], out, as_json)
         return
-    name = named_or_default(model)
     segmenter = Segmenter(name, device, settings, image_size=image_size, offline=offline)
     reports: list[CaseReport] = []
     try:
@@ -254,21 +255,3 @@ def _augmentations(text: str | None) -> Augmentations:
     from oneslice.augment import Augmentations
 
     return Augmentations() if text is None else Augmentations.parse(text)
-
-
-def _without_done(jobs: Sequence[Job]) -> list[Job]:
-    from oneslice.batch import is_done
-
-    left = [job for job in jobs if not is_done(job)]
-    if len(left) < len(jobs):
-        typer.echo(f"{len(jobs) - len(left)} of {len(jobs)} scans are done already", err=True)
-    return left
-
-
-def _refuse_if_all_exist(jobs: Sequence[Job], overwrite: bool) -> None:
-    """Say so at once, before the model is loaded, if there is nothing left to do."""
-    from oneslice.batch import refuse_existing
-
-    with suppress(OSError):  # a name that is too long is reported when its turn comes
-        if not overwrite and all(job.target.exists() for job in jobs):
-            refuse_existing(jobs[0], overwrite)
