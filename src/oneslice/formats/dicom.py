@@ -128,14 +128,20 @@ def _refuse_other_meanings(headers: Sequence[Header], path: Path) -> None:
 
 
 def _read_slices(headers: Sequence[Header], path: Path) -> tuple[Array, Geometry]:
-    order, geometry = stack_planes([_plane(header, path) for header in headers], str(path))
+    order, geometry = stack_planes([plane_of(header, path) for header in headers], str(path))
     array = np.empty(geometry.shape, np.float32, order="F")
     for k, n in enumerate(order):
         array[:, :, k] = _pixels(Path(str(headers[n].filename)))
     return array, geometry
 
 
-def _plane(header: Header, path: Path) -> Plane:
+def plane_of(header: Header, path: Path) -> Plane:
+    """Where a slice lies.
+
+    Raises:
+        InputError: its header does not say that.
+
+    """
     try:
         cosines = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
         lengths = np.linalg.norm(cosines, axis=1, keepdims=True)

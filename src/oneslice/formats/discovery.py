@@ -17,6 +17,7 @@ from oneslice.formats.dicom_files import (
 )
 from oneslice.formats.pictures import pictures_in
 from oneslice.formats.sidecar import has_sidecar, sidecar_path
+from oneslice.formats.spread import join_spread
 from oneslice.formats.suffixes import PICTURES, VOLUMES, natural_key, suffix_of
 
 
@@ -26,7 +27,8 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
     A file is a scan, and several files of one DICOM folder are that folder's; where it holds
     several series or multi-frame objects, each of theirs is a scan, by one of its files. A folder
     that holds a DICOM series or a stack of pictures is one scan, one with volume files gives each
-    of them, and subfolders, linked ones too, are searched likewise. Patterns may hold ``*``,
+    of them, and subfolders, linked ones too, are searched likewise; those that hold parts of one
+    DICOM series are one scan, named after the folder above them. Patterns may hold ``*``,
     ``?``, ``[...]`` and ``**``. Label maps that oneslice wrote (a sidecar lies beside them), hidden
     files and zip archives within folders are passed over.
 
@@ -41,7 +43,7 @@ def find_scans(patterns: Sequence[str | Path]) -> list[Path]:
         if not scans:
             raise InputError(f"{pattern}: no scan found there")
         found += scans
-    unique = _unique(_by_series(_unique(found)))
+    unique = join_spread(_unique(_by_series(_unique(found))))
     folders = {path.resolve() for path in unique if path.is_dir()}
     whole = {path for path in unique if path.is_dir() or suffix_of(path) in VOLUMES}
     kept = (path for path in unique if path in whole or path.parent.resolve() not in folders)
