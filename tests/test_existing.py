@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from oneslice.augment import Augmentations
 from oneslice.existing import Making, is_done, made_otherwise
+from oneslice.formats import files_of
 from oneslice.frames import Window
 from oneslice.jobs import Job
 from oneslice.provenance import data_hash
@@ -42,6 +44,22 @@ def test_a_result_is_done_if_it_is_of_this_scan(tmp_path, recorded, content, don
     assert not is_done(job)  # nothing is in it
     job.target.write_bytes(b"labels")
     assert is_done(job) is done
+
+
+def test_scans_whose_headers_are_alike_are_told_apart(tmp_path):
+    for case in ("gone", "here"):
+        (tmp_path / case).mkdir()
+        (tmp_path / case / "image.mhd").write_text("ElementDataFile = image.raw")
+        (tmp_path / case / "image.raw").write_text(case)
+    gone, job = tmp_path / "gone", Job(tmp_path / "here/image.mhd", tmp_path / "out.mha")
+    digest = data_hash(files_of(gone / "image.mhd"))
+    record = {"scan": str(gone / "image.mhd"), "scan_sha256": digest}
+    (tmp_path / "out.json").write_text(json.dumps(record))
+    job.target.write_bytes(b"labels")
+    shutil.rmtree(gone)
+    assert not is_done(job)
+    (tmp_path / "here/image.raw").write_text("gone")  # moved
+    assert is_done(job)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneslice.errors import OneSliceError
 from oneslice.existing import Making, is_done, refuse_existing
-from oneslice.formats import read_volume, refuse_format
+from oneslice.formats import files_of, read_volume, refuse_format
 from oneslice.jobs import Job
 from oneslice.provenance import data_hash
 
@@ -95,7 +95,7 @@ def run_jobs(
             refuse_existing(job, overwrite)
             volume = read_volume(job.scan, series=reading.series, frame=reading.frame)
             refuse_format(volume, job.target)
-            digest = data_hash([job.scan])
+            digest = data_hash(files_of(job.scan))
             segmentation = segmenter.segment(
                 volume,
                 support,

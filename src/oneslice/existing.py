@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneslice.errors import InputError
-from oneslice.formats import sidecar_path
+from oneslice.formats import files_of, sidecar_path
 from oneslice.jobs import Job
 from oneslice.provenance import data_hash
 
@@ -69,7 +69,7 @@ def _is_of(record: dict[str, Any], scan: Path) -> bool:
     recorded = str(record.get("scan", ""))
     if not recorded or Path(recorded).exists():
         return recorded == str(scan.resolve())
-    return scan.exists() and record.get("scan_sha256") == data_hash([scan])
+    return scan.exists() and record.get("scan_sha256") == data_hash(files_of(scan))
 
 
 def refuse_existing(job: Job, overwrite: bool) -> None:

@@ -1,6 +1,7 @@
 """Reading and writing scans and label maps; world coordinates are LPS millimetres."""
 
 from oneslice.formats.atomic import atomic_path, refuse_taken, write_text_atomically
+from oneslice.formats.detached import files_of
 from oneslice.formats.discovery import find_scans
 from oneslice.formats.labels import read_label_map, refuse_format, write_label_map
 from oneslice.formats.reading import read_volume
@@ -12,6 +13,7 @@ from oneslice.formats.volumes import write_volume
 __all__ = [
     "atomic_path",
     "describe_structures",
+    "files_of",
     "find_scans",
     "native_format",
     "place_on_grid",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from oneslice.errors import InputError
+from oneslice.formats.detached import check_whole
 from oneslice.formats.dicom import read_dicom
 from oneslice.formats.dicom_files import is_dicom
 from oneslice.formats.image import Image, reading
@@ -60,6 +61,7 @@ def read_image(
 def _read(path: Path, series: str | None, frame: int | None, palette: bool) -> Image:
     _check_readable(path)
     if suffix_of(path) in VOLUMES and not path.is_dir():
+        check_whole(path)
         return read_nifti(path, frame) if suffix_of(path) in NIFTI else read_itk(path, frame)
     if pictures_at(path):
         return read_pictures(path, palette)

@@ -15,6 +15,7 @@ NIFTI = (".nii.gz", ".nii")
 VOLUMES = (*NIFTI, ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 DICOM = (".seg.dcm", ".dcm")
 LABEL_MAPS = (*VOLUMES, ".seg.dcm")  # known as such, or as volumes, by their names
+TWO_FILES = (".nhdr", ".mhd")  # the header alone
 _KNOWN = (*VOLUMES, *PICTURES, *DICOM, ".zip", ".json")
 
 
@@ -29,7 +30,6 @@ _FORMATS = {
     ".seg.dcm": Format.DICOM_SEG,
     ".dcm": Format.DICOM_SEG,
 }
-_TWO_FILES = (".nhdr", ".mhd")
 
 
 def suffix_of(path: Path) -> str:
@@ -64,8 +64,8 @@ def output_format(path: Path) -> Format:
 
     """
     suffix = suffix_of(path)
-    if suffix not in _FORMATS or suffix in _TWO_FILES:
-        known = ", ".join(s for s in _FORMATS if s not in _TWO_FILES)
+    if suffix not in _FORMATS or suffix in TWO_FILES:
+        known = ", ".join(s for s in _FORMATS if s not in TWO_FILES)
         raise InputError(f"{path}: cannot write this kind of file; end its name with {known}")
     return _FORMATS[suffix]
 
