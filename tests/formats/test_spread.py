@@ -10,7 +10,7 @@ import pytest
 from oneslice.errors import OneSliceWarning
 from oneslice.formats import find_scans, read_volume
 from oneslice.geometry import Geometry
-from tests.formats.dicom_series import write_series
+from tests.formats.dicom_series import enhanced, series_datasets, write_series
 from tests.formats.grids import ramp
 
 GRID = Geometry.from_parts((4, 3, 6), (1.0, 1.0, 2.5))
@@ -49,6 +49,18 @@ def test_copies_and_echoes_of_a_series_stay_apart(tmp_path):
     for name in ("in phase", "opposed"):
         write_series(tmp_path / name, ARRAY, GRID, series="1.2.3")
     assert find_scans([tmp_path]) == [tmp_path / "in phase", tmp_path / "opposed"]
+
+
+def test_multi_frame_objects_of_one_series_stay_apart(tmp_path):
+    for number in range(2):
+        whole = enhanced(series_datasets(ARRAY, GRID))
+        first = series_datasets(ARRAY, GRID)[number]  # an old way to say where it lies
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+            setattr(whole, keyword, getattr(first, keyword))
+        whole.SeriesInstanceUID = "1.2.3"
+        (tmp_path / f"{number}").mkdir()
+        whole.save_as(tmp_path / f"{number}/a.dcm")
+    assert find_scans([tmp_path]) == [tmp_path / "0", tmp_path / "1"]
 
 
 def test_stations_with_a_gap_between_stay_apart(tmp_path):
