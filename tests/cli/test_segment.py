@@ -310,16 +310,26 @@ def test_a_dicom_series(study):
     assert found.geometry.difference(read.geometry) is None and (found.array == 1).any()
 
 
-def test_a_series_of_a_folder_with_two(study):
+def test_a_series_of_folders_with_two(study):
     grid = patient(0, SHORT).image.geometry
-    for series, number in (("1.5", 0), ("1.7", 1)):
+    for folder, series, number in (
+        ("a", "1.5", 0),
+        ("a", "1.7", 1),
+        ("b", "2.5", 2),
+        ("b", "2", 1),
+    ):
         array = np.clip(patient(number, SHORT).image.array, 0, 300).astype(np.int16)
-        write_series(study / "dicom", array, grid, series=series)
-    refusal(segment("dicom", support="dicom"), study, "choose with --series")
-    done = segment("dicom", support="dicom", more=("--series", "1.5"))
-    assert done.code == 0, done
-    found = read_label_map(study / "out/dicom.nii.gz").array[..., LABELLED]
-    assert np.array_equal(found, patient(0, SHORT).labels.array[..., LABELLED])
+        name = f"T{number % 2 + 1} {series}"
+        write_series(study / "dicom" / folder, array, grid, series=series, description=name)
+    refusal(segment("dicom/a", support="dicom/a"), study, "choose with --series")
+    for chosen in ("1.5", "t1*"):
+        more = ("--series", chosen, "--overwrite")
+        done = segment("dicom/a", support="dicom/a", more=more)
+        assert done.code == 0, done
+        found = read_label_map(study / "out/a.nii.gz").array[..., LABELLED]
+        assert np.array_equal(found, patient(0, SHORT).labels.array[..., LABELLED])
+    done = segment("dicom", support="dicom/a", out="all", more=("--series", "t1*"))
+    assert done.code == 0 and files(study / "all") == ["a.json", "a.nii.gz", "b.json", "b.nii.gz"]
 
 
 def test_a_frame_of_a_4d_scan(study):

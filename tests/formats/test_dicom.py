@@ -94,6 +94,17 @@ def test_several_series_are_listed_and_chosen(tmp_path):
         read_volume(tmp_path, series="9")
 
 
+def test_series_are_chosen_by_their_description(tmp_path):
+    for number, name in enumerate(("T2 [SPIR]", "T2 SPIR late", "Localizer", "localizer")):
+        write_series(tmp_path, ARRAY + number, GRID, series=f"1.{number}", description=name)
+    for number, pattern in enumerate(("t2 [spir]", "*late", "1.2", "1.3")):
+        assert np.array_equal(read_volume(tmp_path, series=pattern).array, ARRAY + number)
+    with pytest.raises(InputError, match=r"holds 2 series that are T2\*, .*: 1\.0 .*; 1\.1 .* sl"):
+        read_volume(tmp_path, series="T2*")
+    with pytest.raises(InputError, match="that are localizer"):
+        read_volume(tmp_path, series="localizer")
+
+
 def test_other_objects_are_passed_over(tmp_path):
     write_series(tmp_path, ARRAY, GRID)
     report = slice_dataset(ARRAY[..., 0], [0, 0, 0], GRID)

@@ -151,8 +151,8 @@ def segment(
     series: Annotated[
         str | None,
         typer.Option(
-            help="SeriesInstanceUID, where the DICOM folder of support and scan holds several. For "
-            "others give one file of the series instead of its folder."
+            help="Which series, where DICOM folders hold several: its description, such as "
+            "'T2 SPIR*', or its SeriesInstanceUID. Or give one file of the series."
         ),
     ] = None,
     frame: Annotated[

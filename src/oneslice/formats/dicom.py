@@ -41,7 +41,7 @@ def read_dicom(path: Path, series: str | None = None) -> Image:
     Args:
         path: a folder, a ``.zip``, or one file: a multi-frame object, or a slice, which stands for
             its series in its folder.
-        series: the SeriesInstanceUID to take where there are several.
+        series: the series to take where there are several, as ``read_volume``'s.
 
     Raises:
         InputError: no series or several, slices that do not make a regular stack, colour, or

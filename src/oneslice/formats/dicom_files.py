@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def is_segmentation(header: Header) -> bool:
 
 
 def pick_series(headers: Sequence[Header], series: str | None, path: Path) -> list[Header]:
-    """The headers of one series.
+    """The headers of one series, chosen by its UID or by a pattern for its description.
 
     Raises:
         InputError: no images, no such series, or several and none was chosen.
@@ -172,21 +173,30 @@ def pick_series(headers: Sequence[Header], series: str | None, path: Path) -> li
         by_uid.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
     if not by_uid:
         raise InputError(f"{path}: no DICOM images in it; give a scan's file or its folder")
-    listing = "; ".join(_describe(uid, members) for uid, members in by_uid.items())
-    if series is not None:
-        if series not in by_uid:
-            raise InputError(f"{path}: has no series {series}, only: {listing}")
-        return by_uid[series]
-    if len(by_uid) > 1:
-        raise InputError(
-            f"{path}: holds {len(by_uid)} series, choose with --series UID, or give a file of the "
-            f"one meant: {listing}"
-        )
-    return next(iter(by_uid.values()))
+    found = [uid for uid in by_uid if series is None or _is_meant(series, uid, by_uid[uid][0])]
+    if len(found) == 1:
+        return by_uid[found[0]]
+    listing = "; ".join(_describe(uid, by_uid[uid]) for uid in found or by_uid)
+    if not found:
+        raise InputError(f"{path}: has no series {series}, only: {listing}")
+    kind = "" if series is None else f" that are {series}"
+    raise InputError(
+        f"{path}: holds {len(found)} series{kind}, choose with --series UID or description "
+        f"('T2*'), or give a file of the one meant: {listing}"
+    )
+
+
+def _is_meant(series: str, uid: str, header: Header) -> bool:
+    name, wanted = _description(header).lower(), series.lower()
+    return uid == series or name == wanted or fnmatchcase(name, wanted)
+
+
+def _description(header: Header) -> str:
+    return str(header.get("SeriesDescription", "")).strip()
 
 
 def _describe(uid: str, headers: Sequence[Header]) -> str:
     first = headers[0]
-    text = str(first.get("SeriesDescription", "")).strip() or "no description"
+    text = _description(first) or "no description"
     count = sum(int(header.get("NumberOfFrames") or 1) for header in headers)
     return f"{uid} ({text}, {first.get('Modality', '?')}, {count} slices)"

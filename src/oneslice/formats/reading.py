@@ -22,7 +22,8 @@ def read_volume(path: str | Path, *, series: str | None = None, frame: int | Non
     Args:
         path: a NIfTI, NRRD, MetaImage, PNG or TIFF file; a folder, zip archive or file of a DICOM
             series; or a folder of PNG or TIFF slices.
-        series: the SeriesInstanceUID to take from a DICOM folder that holds several.
+        series: which one to take from a DICOM folder that holds several: its SeriesInstanceUID, or
+            its description, in which ``*``, ``?`` and ``[...]`` may stand; case does not matter.
         frame: which 3D image to take from a 4D file, from 0; other files have no choice.
 
     Returns:
