@@ -117,7 +117,10 @@ class Follower:
         ends: bool,
         tick: Callable[[float], None],
     ) -> _Part:
-        """Follow structures; what turns out to be too large is followed again from farther away."""
+        """Follow structures; what turns out to be too large is followed again from farther away.
+
+        What the network calls absent is kept if it is decided afterwards where structures end.
+        """
         structures, camera = [self.structures[k] for k in group], Camera(self.frames, side)
         given = {
             index: camera.aim(index, structure_masks(labels, structures))
@@ -125,7 +128,7 @@ class Follower:
             if np.isin(labels, [s.value for s in structures]).any()
         }
         queries = EncodedFrames(self.engine, camera, self.budget, self.clock)
-        blend = replace(self.blend, side=camera.letterbox.side)
+        blend = replace(self.blend, side=camera.letterbox.side, veto=not ends)
         trail = Outward(self.engine, camera, queries, given, blend, self.clock).follow(ends, tick)
         if trail is None:
             return self._follow(group, _FARTHER * side, labelled, ends, tick)
