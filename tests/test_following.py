@@ -13,8 +13,6 @@ from oneslice.following import Follower, _Part
 from oneslice.frames import Frames, Window
 from oneslice.fusion import Blend, fuse, overlap
 from oneslice.geometry import Geometry, SliceView
-from oneslice.sam2.engine import Engine
-from oneslice.sam2.state import ABSENT
 from oneslice.trail import Step, Trail
 from oneslice.volume import Structure, Volume
 from tests.cohort import MIDDLE, STRUCTURES, dice, patient
@@ -87,23 +85,6 @@ def test_what_no_slice_shows_is_found_nowhere_and_the_work_adds_up(segmenter):
         assert overlap((result.logits[:1] > 0).float(), small[None]) > 0.85
         assert not (result.logits[1] > 0).any()
         assert result.match.chosen[0] == 2 and result.match.distance[0] < 0.2
-
-
-@pytest.mark.parametrize("ends", [False, True])
-def test_what_the_network_calls_absent_is_kept_if_ends_are_told_later(segmenter, ends, monkeypatch):
-    segment, mask = Engine.segment, disc(0.4, 0.5, 0.1)
-
-    def blind(self, *asked):
-        seen = segment(self, *asked)
-        return replace(seen, score=-seen.score.abs(), logits=torch.full_like(seen.logits, ABSENT))
-
-    monkeypatch.setattr(Engine, "segment", blind)
-    results = follower(segmenter, [picture(mask)] * 3).segment(
-        {0: labels(mask)}, ends, lambda _: None
-    )
-    for result in results:
-        found = (result.logits > 0).float()
-        assert bool(overlap(found, mask[None]) > 0.9) is bool(found.any()) is ends
 
 
 def test_what_outgrows_its_camera_is_followed_from_farther_away(segmenter):

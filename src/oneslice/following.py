@@ -117,10 +117,7 @@ class Follower:
         ends: bool,
         tick: Callable[[float], None],
     ) -> _Part:
-        """Follow structures; what turns out to be too large is followed again from farther away.
-
-        What the network calls absent is kept if it is decided afterwards where structures end.
-        """
+        """Follow structures; what turns out to be too large is followed again from farther away."""
         structures, camera = [self.structures[k] for k in group], Camera(self.frames, side)
         given = {
             index: camera.aim(index, structure_masks(labels, structures))
@@ -128,7 +125,7 @@ class Follower:
             if np.isin(labels, [s.value for s in structures]).any()
         }
         queries = EncodedFrames(self.engine, camera, self.budget, self.clock)
-        blend = replace(self.blend, side=camera.letterbox.side, veto=not ends)
+        blend = replace(self.blend, side=camera.letterbox.side)
         trail = Outward(self.engine, camera, queries, given, blend, self.clock).follow(ends, tick)
         if trail is None:
             return self._follow(group, _FARTHER * side, labelled, ends, tick)
