@@ -21,9 +21,12 @@ def without_done(
     settings: Settings,
     model: str,
 ) -> list[Job]:
-    """The jobs that are left, and say what is not; with ``overwrite`` what was made otherwise is.
+    """The jobs that are left to do; how many are done, and what was made otherwise, is printed.
 
-    Weights that are not on this machine raise ModelError as soon as any job is done.
+    With ``overwrite`` results that were made otherwise are left to do as well.
+
+    Raises:
+        ModelError: some are done, and the model to compare with is not on this machine.
     """
     from oneslice.existing import Making, is_done, made_otherwise
     from oneslice.sam2.locate import locate

@@ -23,6 +23,7 @@ from oneslice.formats.dicom_files import (
     opened_zip,
     pick_series,
     read_headers,
+    scan_headers,
 )
 from oneslice.formats.image import Image, reading, refuse_colours
 from oneslice.formats.itk import file_reader, simple_itk
@@ -74,7 +75,7 @@ def _series_headers(path: Path, series: str | None) -> Iterator[list[Header]]:
             files = dicom_files(place)
         else:
             files, series = _of_one_file(place)
-        yield pick_series([h for h in read_headers(files) if is_scan(h)], series, path)
+        yield pick_series(scan_headers(files), series, path)
 
 
 def _of_one_file(path: Path) -> tuple[list[Path], str]:

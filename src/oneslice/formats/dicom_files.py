@@ -150,6 +150,11 @@ def is_scan(header: Header) -> bool:
     return "Rows" in header and header.get("Modality") not in _NOT_SCANS
 
 
+def scan_headers(files: Iterable[Path]) -> list[Header]:
+    """The headers of those files that are images; see ``read_headers``."""
+    return [header for header in read_headers(files) if is_scan(header)]
+
+
 def is_multi_frame(header: Header) -> bool:
     """Whether positions lie with the frames; classic slices may say that they have one frame."""
     frames = header.get("NumberOfFrames")

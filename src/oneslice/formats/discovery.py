@@ -12,8 +12,7 @@ from oneslice.formats.dicom_files import (
     dicom_files,
     is_dicom,
     is_multi_frame,
-    is_scan,
-    read_headers,
+    scan_headers,
 )
 from oneslice.formats.pictures import pictures_in
 from oneslice.formats.sidecar import has_sidecar, sidecar_path
@@ -113,7 +112,7 @@ def _holds_series(files: Iterable[Path]) -> bool:
 
 def _is_slice(file: Path) -> bool:
     try:
-        return any(is_scan(header) for header in read_headers([file]))
+        return bool(scan_headers([file]))
     except InputError:
         return True
 
@@ -134,7 +133,7 @@ def _scans_of(files: Sequence[Path]) -> list[Path]:
     """Of DICOM files in one folder: the folder, or one file of each scan where it holds several."""
     folder = files[0].parent
     try:
-        headers = [header for header in read_headers(dicom_files(folder)) if is_scan(header)]
+        headers = scan_headers(dicom_files(folder))
     except InputError:  # reading the folder says so
         return [folder]
     scans = {Path(str(header.filename)).name: _scan_of(header) for header in headers}

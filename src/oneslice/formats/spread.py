@@ -14,8 +14,7 @@ from oneslice.formats.dicom_files import (
     dicom_files,
     is_dicom,
     is_multi_frame,
-    is_scan,
-    read_headers,
+    scan_headers,
 )
 from oneslice.formats.stack import stack_planes
 
@@ -33,7 +32,9 @@ def join_spread(scans: Sequence[Path]) -> list[Path]:
             folder = scan if scan.is_dir() else scan.parent
             together.setdefault(series, {})[folder] = scan
     for parts in together.values():
-        if len(parts) > 1 and _is_stack(header for part in parts for header in _slices(part)):
+        if len(parts) > 1 and _is_stack(
+            header for part in parts for header in scan_headers(dicom_files(part))
+        ):
             above = _above([*parts])
             if _holds_only(above, [*parts]):
                 scans = [above, *(scan for scan in scans if scan not in parts.values())]
@@ -46,17 +47,13 @@ def _series_of(scan: Path) -> str:
     """The UID of the first slice of it; empty where it is none, or damaged."""
     try:
         files = (f for f in sorted(scan.iterdir()) if f.is_file()) if scan.is_dir() else [scan]
-        headers = (header for file in files if is_dicom(file) for header in read_headers([file]))
-        first = next(filter(is_scan, headers), None)
+        headers = (header for file in files if is_dicom(file) for header in scan_headers([file]))
+        first = next(headers, None)
     except (InputError, OSError):  # reading it says so
         return ""
     if first is None or is_multi_frame(first):
         return ""
     return str(first.get("SeriesInstanceUID", ""))
-
-
-def _slices(folder: Path) -> list[Header]:
-    return [header for header in read_headers(dicom_files(folder)) if is_scan(header)]
 
 
 def _is_stack(headers: Iterable[Header]) -> bool:
@@ -76,7 +73,9 @@ def _above(parts: Sequence[Path]) -> Path:
 def _holds_only(folder: Path, parts: Sequence[Path]) -> bool:
     """Whether reading a folder gives the slices of these parts and no others."""
     try:
-        read = {Path(header.filename).resolve().parent for header in _slices(folder)}
+        read = {
+            Path(header.filename).resolve().parent for header in scan_headers(dicom_files(folder))
+        }
     except InputError:  # a damaged file of another scan
         return False
     return read == {part.resolve() for part in parts}
