@@ -57,6 +57,8 @@ class ScanRun:
         prepared: the supports, made ready.
         settings: how to segment.
         clock: adds up the seconds of each stage.
+        veto: whether a scan that is followed from its own slices has nothing where the network
+            calls a structure absent, even if ends are decided afterwards.
     """
 
     def __init__(
@@ -67,9 +69,10 @@ class ScanRun:
         prepared: PreparedSupports,
         settings: Settings,
         clock: Stopwatch,
+        veto: bool = False,
     ) -> None:
         self._engine, self._volume, self._view, self._prepared = engine, volume, view, prepared
-        self._settings, self._clock = settings, clock
+        self._settings, self._clock, self._veto = settings, clock, veto
         self._frames = settings.frames(volume, view, engine.image_size)
         self._given = self._given_labels()
         self._queries = EncodedFrames(engine, self._frames, settings.feature_budget, clock)
@@ -152,7 +155,7 @@ class ScanRun:
             self._engine,
             self._frames,
             self._prepared.structures,
-            self._blend(settings.followed),
+            replace(self._blend(settings.followed), veto=self._veto or not ends),
             settings.looks_closer,
             settings.feature_budget,
             self._clock,

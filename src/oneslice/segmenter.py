@@ -227,10 +227,11 @@ class Segmenter:
         supports: tuple[Support, ...],
         progress: Progress,
         clock: Stopwatch,
+        veto: bool = False,
     ) -> Segmentation:
         with clock.stage("supports"):
             prepared = self._prepare(supports, volume.geometry.shape[view.axes[0]], clock)
-        run = ScanRun(self._engine, volume, view, prepared, self._settings, clock)
+        run = ScanRun(self._engine, volume, view, prepared, self._settings, clock, veto)
         labels, certainty = run.segment(progress)
         record = {"oneslice": oneslice.__version__} | self._environment() | run.record()
         return Segmentation(
@@ -243,6 +244,8 @@ class Segmenter:
     def _complete(self, supports: Sequence[Support], slices: int, progress: Progress) -> Progress:
         """Segment the supports' own scans where few slices are labelled, unless that was done.
 
+        What the network calls absent is not found there: a support must not show too much.
+
         Returns:
             The progress of what remains: a scan of ``slices`` slices.
         """
@@ -254,7 +257,7 @@ class Segmenter:
             more = None
             if part:
                 step = _after(done, total, progress)
-                own = self._segment(part.image, part.view, (part,), step, Stopwatch())
+                own = self._segment(part.image, part.view, (part,), step, Stopwatch(), veto=True)
                 more = complete(part, own.labels)
                 done += 2 * support.slice_count
             self._completed[support] = more  # not before it is done: it may fail, or be stopped
