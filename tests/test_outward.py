@@ -68,6 +68,17 @@ def test_where_a_structure_ends_it_no_longer_resembles_the_labelled_one(segmente
     assert 0 < tried < 8
 
 
+def test_a_large_structure_does_not_spread_from_slice_to_slice_into_what_is_as_bright(segmenter):
+    mask, way = disc(0.33, 0.5, 0.3), torch.zeros(SIZE, SIZE)
+    way[60:68, 40:118] = 1
+    beside = way * (1 - mask)
+    images = [picture(mask)] + [picture(torch.maximum(mask, way))] * 9
+    _, slices = found(segmenter, images, {0: mask[None]})
+    taken = [int((masks[0] * beside).sum()) for masks in slices[1:]]
+    assert taken[-1] <= taken[0] < 0.2 * beside.sum()
+    assert overlap(slices[-1][0][None].float(), mask[None]) > 0.95
+
+
 def test_every_slice_is_counted_and_nothing_is_kept(segmenter):
     images, masks = moving(4)
     walk, ticks = outward(segmenter, images, {1: masks[1][None]}), []

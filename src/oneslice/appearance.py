@@ -66,17 +66,23 @@ def within_reach(evidence: Tensor, found: Tensor, pixel: float) -> tuple[Tensor,
         from what was found, no longer than a fraction of its radius, or a broad way. And (K, h, w)
         of bool, where broad ways lead.
     """
-    pairs = zip((found > 0.5).numpy(), evidence.numpy(), strict=True)
-    ways = [_ways(mask, said, pixel) for mask, said in pairs]
-    near, broad = (torch.from_numpy(np.stack(each)) for each in zip(*ways, strict=True))
+    large = are_large(found, pixel).tolist()
+    each = zip((found > 0.5).numpy(), evidence.numpy(), large, strict=True)
+    ways = [_ways(*one) for one in each]
+    near, broad = (torch.from_numpy(np.stack(way)) for way in zip(*ways, strict=True))
     return torch.where(near | broad, evidence, evidence.clamp(max=0)), broad
 
 
-def _ways(mask: Array, evidence: Array, pixel: float) -> tuple[Array, Array]:
+def are_large(found: Tensor, pixel: float) -> Tensor:
+    """Which (K,) of masks (K, h, w) in [0, 1] are large, where a pixel's side has so many mm."""
+    return ((found > 0.5).sum((1, 2)) / torch.pi).sqrt() * pixel >= _LARGE
+
+
+def _ways(mask: Array, evidence: Array, large: bool) -> tuple[Array, Array]:
     """Where paths of any width lead from a mask (h, w), and where broad ones do."""
     radius = float(mask.sum() / np.pi) ** 0.5
     near = _spread(mask, mask | (evidence > 0), _REACH * radius)
-    if radius * pixel < _LARGE:
+    if not large:
         return near, np.zeros_like(mask)
     clear = ndimage.binary_opening(mask | (evidence > _CLEAR), _disc(round(_BROAD * radius)))
     return near, _spread(mask & clear, clear, _FAR * radius)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oneslice.appearance import SIDE, Appearance
+from oneslice.appearance import SIDE, Appearance, are_large
 from oneslice.camera import Camera
 from oneslice.clock import Stopwatch
 from oneslice.encoded import EncodedFrames
@@ -23,7 +23,7 @@ from oneslice.ordering import SHARPNESS
 from oneslice.quality import confidence
 from oneslice.registration import Described, refine, register
 from oneslice.sam2.engine import Engine
-from oneslice.sam2.state import Memory, Remembered
+from oneslice.sam2.state import Memory, Prediction, Remembered
 from oneslice.trail import Step, Trail
 from oneslice.transform import warp
 from oneslice.voting import vote
@@ -132,13 +132,29 @@ class Outward:
         features = self._queries.features([index])
         prediction = self._engine.segment(features, [0] * len(active), context, 3)
         said = self._appearance.evidence(image)[active]
-        logits, _ = self._blend(prediction, carried, said)
+        logits, passed = self._blended(prediction, carried, said)
         found = (logits > 0).float()
         seen = prediction.score.sigmoid() * prediction.iou
         agreement = overlap(moved[len(active) :], found)
         certainty = confidence(prediction, found.flatten(1).any(1), agreement)
         self._trail.note(index, active, Step(logits, certainty, seen, agreement, costs[1]))
-        return found * (found.sum((1, 2)) >= _SMALLEST)[:, None, None]
+        return passed * (passed.sum((1, 2)) >= _SMALLEST)[:, None, None]
+
+    def _blended(
+        self, prediction: Prediction, carried: Tensor, said: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (k, S, S), and the masks that the next slice is told of.
+
+        Of a large structure nothing is passed on that only intensities speak for: from slice to
+        slice it would spread into all that is as bright.
+        """
+        logits, _ = self._blend(prediction, carried, said)
+        found = (logits > 0).float()
+        large = are_large(found, self._blend.side / found.shape[-1])[:, None, None]
+        if not large.any():
+            return logits, found
+        surer, _ = self._blend(prediction, carried, torch.where(large, said.clamp(max=0), said))
+        return logits, (surer > 0).float()
 
     def _register(
         self, index: int, before: int, anchors: list[int], masks: Tensor, labelled: Tensor
