@@ -8,6 +8,7 @@ from oneslice.choices import Modality
 from oneslice.errors import InputError
 from oneslice.frames import CT_PRESETS, Frames, Letterbox, Window, modality_of, window_of
 from oneslice.geometry import Geometry, SliceView
+from oneslice.sam2.state import ABSENT
 from oneslice.volume import Volume
 
 letterboxes = st.builds(
@@ -52,6 +53,18 @@ def test_what_goes_into_a_frame_comes_back_in_its_place(box, down, across, coars
     back = box.restore(torch.nn.functional.avg_pool2d(frame, coarser))
     assert back.shape == image.shape
     assert np.abs(np.subtract(centre(image), centre(back))).max() < 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(12, 60), st.integers(12, 60), st.floats(0.8, 1.25), st.data())
+def test_a_small_mask_comes_back_as_large_as_it_went_into_a_larger_frame(rows, columns, mm, data):
+    """However much surer what is around it is."""
+    box, mask = Letterbox(rows, columns, mm, 1.0, 256), torch.zeros(1, rows, columns)
+    row, column = (data.draw(st.integers(1, n - 5)) for n in (rows, columns))
+    height, width = (data.draw(st.integers(2, 4)) for _ in range(2))
+    mask[:, row : row + height, column : column + width] = 1
+    logits = torch.where(box.fit_mask(mask) > 0, 3.0, ABSENT)
+    assert torch.equal(box.restore(logits) > 0, mask > 0)
 
 
 @settings(max_examples=40, deadline=None)

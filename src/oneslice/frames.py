@@ -196,12 +196,19 @@ class Letterbox:
         return (place - self._corner) / self._inner * (self.rows, self.columns)
 
     def restore(self, logits: Tensor) -> Tensor:
-        """Logits (K, s, s) of a frame, at any resolution, to (K, rows, columns) of the slice."""
+        """Logits (K, s, s) of a frame, at any resolution, to (K, rows, columns) of the slice.
+
+        Where a pixel of the slice is several of the frame, their mean probability counts: in a mean
+        of logits the surest outweigh all others, and what is small shrinks.
+        """
         height, width = self._inner
         top, left = self._corner
         full = _interpolate(logits, (self.size, self.size))
         inner = full[:, top : top + height, left : left + width]
-        return _interpolate(inner, (self.rows, self.columns))
+        fine = _interpolate(inner, (max(height, self.rows), max(width, self.columns)))
+        if tuple(fine.shape[-2:]) == (self.rows, self.columns):
+            return fine
+        return torch.logit(_interpolate(fine.sigmoid(), (self.rows, self.columns)), eps=1e-6)
 
 
 def _interpolate(x: Tensor, size: tuple[int, int]) -> Tensor:
