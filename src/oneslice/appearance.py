@@ -67,9 +67,9 @@ def within_reach(evidence: Tensor, found: Tensor, pixel: float) -> tuple[Tensor,
         of bool, where broad ways lead.
     """
     large = are_large(found, pixel).tolist()
-    each = zip((found > 0.5).numpy(), evidence.numpy(), large, strict=True)
-    ways = [_ways(*one) for one in each]
-    near, broad = (torch.from_numpy(np.stack(way)) for way in zip(*ways, strict=True))
+    structures = zip((found > 0.5).numpy(), evidence.numpy(), large, strict=True)
+    ways = [_ways(*structure) for structure in structures]
+    near, broad = (torch.from_numpy(np.stack(each)) for each in zip(*ways, strict=True))
     return torch.where(near | broad, evidence, evidence.clamp(max=0)), broad
 
 
